@@ -1,0 +1,200 @@
+package coherence
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/script"
+	"github.com/tiercache/tiercache/internal/token"
+)
+
+// subscription is the current pub/sub connection.
+type subscription struct {
+	heard     atomic.Uint64 // highest entry delivered by pub/sub
+	confirmed atomic.Int64  // Instant at which Redis confirmed the bus channel; in the far future until then
+	up        signal        // fires when it does
+
+	mu  sync.Mutex
+	now *redis.PubSub
+}
+
+func (s *subscription) set(ps *redis.PubSub) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = ps
+}
+
+// renew closes the connection; the receiver makes a new one.
+func (s *subscription) renew() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now != nil {
+		_ = s.now.Close() // closed twice is no fault
+	}
+}
+
+// receiveLoop keeps a subscription alive. Pub/sub makes the usual case fast;
+// the bound rests on the probe alone, so that whatever goes wrong here costs
+// latency and nothing else.
+func (n *Node) receiveLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		n.receive(ctx)
+		n.wake()
+		pause(ctx, n.cfg.Probe/2+rand.N(n.cfg.Probe))
+	}
+}
+
+// hearing waits until pub/sub works, as long as the context allows.
+func (n *Node) hearing(ctx context.Context) {
+	for {
+		up := n.sub.up.wait()
+		if n.sub.confirmed.Load() <= int64(n.Now()) {
+			return
+		}
+		select {
+		case <-up:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// receive reads one subscription until it fails. It does not use
+// PubSub.Channel, which drops messages and hides reconnections. After any error
+// the connection is closed: half a reply may have been read.
+func (n *Node) receive(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	n.sub.confirmed.Store(math.MaxInt64)
+	ps := n.clients.data.Subscribe(ctx, n.keys.channel, n.keys.inboxes+n.name)
+	n.sub.set(ps)
+	defer n.sub.renew()
+	stop := context.AfterFunc(ctx, n.sub.renew)
+	defer stop()
+
+	var pinger sync.WaitGroup
+	defer pinger.Wait()
+	defer cancel()
+	pinger.Go(func() { n.ping(ctx, ps) })
+	for {
+		m, err := ps.ReceiveTimeout(ctx, 3*n.cfg.Probe)
+		if err != nil {
+			return
+		}
+		switch m := m.(type) {
+		case *redis.Subscription:
+			n.counts.subscribed.Add(1)
+			n.sub.confirmed.Store(int64(n.Now()))
+			n.sub.up.fire()
+			n.wake() // whatever was announced before is not coming here
+		case *redis.Message:
+			n.deliver(m)
+		}
+	}
+}
+
+// ping asks for a sign of life every Probe; receive gives up after three.
+func (n *Node) ping(ctx context.Context, ps *redis.PubSub) {
+	tick := time.NewTicker(n.cfg.Probe)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if ps.Ping(ctx) != nil {
+				return // receive notices the silence
+			}
+		}
+	}
+}
+
+func (n *Node) deliver(m *redis.Message) {
+	if m.Channel != n.keys.channel {
+		n.inbox.wake(m.Payload)
+		return
+	}
+	n.counts.messages.Add(1)
+	e, err := parseEntry(m.Payload)
+	if err != nil {
+		n.distrust(err)
+		return
+	}
+	n.apply(e) // first: it does no harm twice, and nobody may stand at e without it
+	if !n.history.advance(e) {
+		n.wake()
+	}
+	n.sub.heard.Store(max(n.sub.heard.Load(), e.at.n))
+}
+
+// apply drops the copies that an entry names.
+func (n *Node) apply(e entry) {
+	name, keys, err := parsePayload(e.payload)
+	if err != nil {
+		n.distrust(err)
+		return
+	}
+	s := n.space(name)
+	if s == nil {
+		return // no copies of that space in this process
+	}
+	for _, k := range keys {
+		n.gens.bump(s.Hash(k))
+	}
+}
+
+// distrust voids all local copies: a message that cannot be understood may
+// have named any of them.
+func (n *Node) distrust(err error) {
+	n.gens.flush()
+	n.counts.malformed.Add(1)
+	n.event(Event{Kind: EventMalformed, Err: err})
+	n.wake()
+}
+
+// A Receipt names an entry of the bus.
+type Receipt struct {
+	slot, nonce string
+}
+
+// appendCall is an announcement of up to maxKeys keys, ready to be sent.
+func (n *Node) appendCall(space string, keys []string) (script.Call, string) {
+	nonce := token.New().Hex()
+	return script.Call{
+		Script: appendScript,
+		Keys:   []string{n.keys.bus, n.keys.nodes},
+		Args:   []any{n.keys.channel, nonce, appendPayload(nil, space, keys), "0"},
+	}, nonce
+}
+
+// appended reads APPEND's reply: number, previous nonce, epoch, now, live nodes.
+func (n *Node) appended(reply any, nonce string) (Receipt, error) {
+	fields, _ := reply.([]any)
+	if len(fields) < 3 {
+		return Receipt{}, fmt.Errorf("coherence: APPEND answered %v", reply)
+	}
+	number, ok := fields[0].(int64)
+	if !ok {
+		return Receipt{}, fmt.Errorf("coherence: APPEND answered number %v", fields[0])
+	}
+	if e, ok := fields[2].(string); ok && e != strconv.FormatUint(n.history.epoch.Load(), 10) {
+		n.wake()
+	}
+	n.counts.announced.Add(1)
+	return Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: nonce}, nil
+}

@@ -1,0 +1,113 @@
+package coherence
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// clients are the connections of a node. data carries reads, writes and
+// announcements: the user's client, or a copy of it that obeys contexts.
+// control carries the probe on connections of its own: a pool under load must
+// not cost the lease.
+type clients struct {
+	data    redis.UniversalClient
+	control redis.UniversalClient
+	copied  bool // data is a copy, ours to close
+}
+
+// open checks the user's client and derives the node's connections from it.
+func open(rdb redis.UniversalClient, cfg Config, watch func(onConnect) onConnect) (clients, error) {
+	switch c := rdb.(type) {
+	case *redis.Client:
+		return openClient(c, cfg, watch)
+	case *redis.ClusterClient:
+		return openCluster(c, cfg, watch)
+	case *redis.Ring:
+		return clients{}, errors.New("coherence.Join: *redis.Ring is refused: its shards share no history; use a Cluster client")
+	case nil:
+		return clients{}, errors.New("coherence.Join: the Redis client is nil")
+	default:
+		return clients{}, fmt.Errorf("coherence.Join: %T is not a *redis.Client or *redis.ClusterClient", rdb)
+	}
+}
+
+var errClientCache = errors.New("coherence.Join: the client caches replies itself (ClientSideCache), which this node could not invalidate; switch it off")
+
+func openClient(c *redis.Client, cfg Config, watch func(onConnect) onConnect) (clients, error) {
+	if c.Options().ClientSideCache != nil || c.Options().ClientSideCacheConfig != nil {
+		return clients{}, errClientCache
+	}
+	o := *c.Options()
+	o.MaintNotificationsConfig = copied(o.MaintNotificationsConfig)
+	o.ContextTimeoutEnabled = true
+	cs := clients{data: c}
+	if !c.Options().ContextTimeoutEnabled {
+		d := o
+		d.PushNotificationProcessor = nil
+		keepZero(&d.MaxRetries, &d.ReadTimeout, &d.WriteTimeout, &d.MinRetryBackoff, &d.MaxRetryBackoff)
+		cs.data, cs.copied = redis.NewClient(&d), true
+	}
+	o.OnConnect = watch(o.OnConnect)
+	o.Limiter, o.AutoPipelineOptions, o.PushNotificationProcessor = nil, nil, nil
+	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, 0
+	o.MaxRetries, o.DialerRetries = -1, 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
+	cs.control = redis.NewClient(&o)
+	return cs, nil
+}
+
+func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onConnect) (clients, error) {
+	u := c.Options()
+	if u.ReadOnly || u.RouteByLatency || u.RouteRandomly {
+		return clients{}, errors.New("coherence.Join: reads from replicas are refused (ReadOnly, RouteByLatency, RouteRandomly): a replica lags behind")
+	}
+	o := *u
+	o.MaintNotificationsConfig = copied(o.MaintNotificationsConfig)
+	o.ContextTimeoutEnabled = true
+	cs := clients{data: c}
+	if !u.ContextTimeoutEnabled {
+		d := o
+		keepZero(&d.MaxRetries, &d.ReadTimeout, &d.WriteTimeout, &d.MinRetryBackoff, &d.MaxRetryBackoff)
+		cs.data, cs.copied = redis.NewClusterClient(&d), true
+	}
+	o.OnConnect = watch(o.OnConnect)
+	o.AutoPipelineOptions = nil
+	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, 0
+	o.MaxRetries, o.DialerRetries = -1, 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
+	o.ClusterStateReloadInterval = min(o.ClusterStateReloadInterval, time.Second)
+	cs.control = redis.NewClusterClient(&o)
+	return cs, nil
+}
+
+func copied[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}
+
+// keepZero undoes what go-redis makes of options once it has read them: there 0
+// is "none", in options to be read 0 is "the default" and -1 is "none".
+func keepZero(retries *int, durations ...*time.Duration) {
+	if *retries == 0 {
+		*retries = -1
+	}
+	for _, d := range durations {
+		if *d == 0 {
+			*d = -1
+		}
+	}
+}
+
+func (c clients) close() error {
+	err := c.control.Close()
+	if c.copied {
+		err = errors.Join(err, c.data.Close())
+	}
+	return err
+}

@@ -1,0 +1,102 @@
+package coherence
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Defaults of Config, and limits that are part of the wire format.
+const (
+	DefaultMaxStale    = time.Second
+	DefaultProbe       = 100 * time.Millisecond
+	DefaultTimeout     = 250 * time.Millisecond
+	DefaultJournalSize = 4096
+
+	// MaxKey is the longest key in bytes that can be announced. Build longer
+	// ones with tiered.Key, which bounds them.
+	MaxKey = 1024
+)
+
+// Config says how a process takes part in a fleet. A zero field has the
+// documented default. Nodes of one fleet may differ in every field but Fleet.
+type Config struct {
+	// Fleet names the processes that keep each other coherent. It is the prefix
+	// of every key and channel in Redis and matches [A-Za-z0-9_.-]+. Required.
+	Fleet string
+
+	// MaxStale is the bound D: the longest time that this node serves a value
+	// after a write of a newer one returned anywhere. Default 1 s.
+	MaxStale time.Duration
+
+	// Probe is the interval H at which the node proves itself in step with
+	// Redis. Default 100 ms; at most MaxStale/3, so that one lost probe does
+	// not cost the lease.
+	Probe time.Duration
+
+	// Timeout is the longest wait for one round trip to Redis. Default 250 ms.
+	Timeout time.Duration
+
+	// Monitor watches the client's connections for restarts and failovers of
+	// Redis; it comes from Instrument. Without one a restart on old data is
+	// noticed by the next probe instead of by the first reply.
+	Monitor *Monitor
+
+	// Proxied says that connections lead through a proxy that keeps them open
+	// over a failover of Redis: every probe then reads INFO as well.
+	Proxied bool
+
+	// JournalSize is the number of keys of failed invalidations that are kept
+	// for retries. When more fail, all of the fleet's caches are voided as soon
+	// as Redis answers. Default 4096.
+	JournalSize int
+
+	// OnEvent is called for rare happenings, one at a time per goroutine of the
+	// node; it must not block. Default: they are logged with slog.Default.
+	OnEvent func(Event)
+}
+
+// named is the form of fleet and space names: ids may hold anything because
+// names cannot hold the separator.
+var named = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// resolve returns a copy with the defaults filled in, or every fault at once.
+func (c Config) resolve() (Config, error) {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("coherence.Config."+format, args...))
+	}
+	if !named.MatchString(c.Fleet) {
+		fault("Fleet: %q does not match %s", c.Fleet, named)
+	}
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		def   time.Duration
+	}{
+		{"MaxStale", &c.MaxStale, DefaultMaxStale},
+		{"Probe", &c.Probe, min(DefaultProbe, max(c.MaxStale, 0)/3)},
+		{"Timeout", &c.Timeout, DefaultTimeout},
+	} {
+		if *d.value < 0 {
+			fault("%s: %v is negative", d.name, *d.value)
+		}
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	if c.Probe == 0 {
+		c.Probe = DefaultProbe
+	}
+	if c.MaxStale >= 0 && c.Probe > c.MaxStale/3 {
+		fault("Probe: %v is more than a third of MaxStale (%v)", c.Probe, c.MaxStale)
+	}
+	if c.JournalSize < 0 {
+		fault("JournalSize: %d is negative", c.JournalSize)
+	}
+	if c.JournalSize == 0 {
+		c.JournalSize = DefaultJournalSize
+	}
+	return c, errors.Join(faults...)
+}

@@ -1,0 +1,120 @@
+package coherence
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	ring       = 1024     // entries that the bus keeps; part of the wire format
+	remembered = 4 * ring // positions that a node remembers, to judge late replies
+)
+
+// history is how far this node has followed the bus: it is in step at a
+// position when it has applied exactly the entries that lead there (I10).
+// Numbers alone cannot show that: after a restart on an old snapshot another
+// history may reach an equal number, so that each entry names the nonce of the
+// one before it.
+type history struct {
+	epoch atomic.Uint64 // of L2: the highest ever seen here, written under mu; a value of another epoch is void
+
+	mu     sync.Mutex
+	joined bool
+	at     position
+	past   [remembered]position
+}
+
+// report is what a probe read from Redis.
+type report struct {
+	at    position
+	epoch uint64 // 0: missing
+}
+
+// verdict says how a report relates to what this node has applied.
+type verdict uint8
+
+const (
+	inStep    verdict = iota // nothing is missing
+	behind                   // entries are missing here: repair the gap
+	lost                     // too many are missing: the ring no longer holds them
+	newEpoch                 // somebody voided L2: void everything here and adopt
+	forked                   // Redis' history is not the one followed here
+	epochLost                // Redis lost its epoch, or went back to an older one
+	unclear                  // too much happened during the probe: probe again
+)
+
+// position returns the place reached, to be taken before a probe is sent.
+func (h *history) position() (position, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at, h.joined
+}
+
+// judge compares a report with this node's history; sent is the position held
+// when the probe was sent. Pub/sub may have run ahead of the reply meanwhile.
+func (h *history) judge(sent position, r report) verdict {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case r.epoch == 0 || r.epoch < h.epoch.Load():
+		return epochLost
+	case !h.joined || r.epoch > h.epoch.Load():
+		return newEpoch
+	case r.at.n < sent.n:
+		return forked
+	case r.at.n > h.at.n+ring:
+		return lost
+	case r.at.n > h.at.n:
+		return behind
+	case h.at.n-r.at.n >= remembered:
+		return unclear
+	case h.past[r.at.n%remembered] != r.at:
+		return forked
+	}
+	return inStep
+}
+
+// advance follows one entry that has been applied. It reports whether the node
+// now stands at or beyond the entry; false means a gap or another history.
+func (h *history) advance(e entry) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.past[e.at.n%remembered] == e.at && e.at.n <= h.at.n {
+		return true // delivered twice, or already repaired
+	}
+	if !h.joined || e.at.n != h.at.n+1 || e.prev != h.at.nonce {
+		return false
+	}
+	h.stand(e.at)
+	return true
+}
+
+// adopt takes over a reported position without having followed it: the caller
+// voids every copy of this node afterwards, never before (a load that saw the
+// old epoch must not see the new generation).
+func (h *history) adopt(r report) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.joined = true
+	h.epoch.Store(max(h.epoch.Load(), r.epoch))
+	h.past = [remembered]position{}
+	h.stand(r.at)
+}
+
+// raise takes over a higher epoch without a position: the next report is adopted.
+// The caller voids every copy afterwards. It reports whether the epoch is new.
+func (h *history) raise(epoch uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if epoch <= h.epoch.Load() {
+		return false
+	}
+	h.epoch.Store(epoch)
+	h.joined = false
+	return true
+}
+
+func (h *history) stand(p position) {
+	h.at = p
+	h.past[p.n%remembered] = p
+}

@@ -1,0 +1,192 @@
+package coherence
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// journal keeps failed invalidations and repeats them until Redis confirms
+// them. It is bounded: beyond its size all of L2 is voided instead.
+type journal struct {
+	node *Node
+	size atomic.Int64 // keys held, for a fast look
+	more chan struct{}
+
+	mu    sync.Mutex
+	keys  map[*Space]map[string]uint64 // key and when it last failed, as a count
+	fails uint64
+	full  bool // void everything
+}
+
+// chunk is the number of keys of one retry.
+const chunk = maxKeys
+
+func (j *journal) init(n *Node) {
+	j.node = n
+	j.more = make(chan struct{}, 1)
+	j.keys = make(map[*Space]map[string]uint64)
+}
+
+func (j *journal) add(s *Space, keys []string, cause error) {
+	j.mu.Lock()
+	overflow := false
+	for _, k := range keys {
+		if j.keys[s] == nil {
+			j.keys[s] = make(map[string]uint64)
+		}
+		if _, held := j.keys[s][k]; !held && j.size.Load() >= int64(j.node.cfg.JournalSize) {
+			overflow = !j.full
+			j.full = true
+			break
+		} else if !held {
+			j.size.Add(1)
+		}
+		j.fails++
+		j.keys[s][k] = j.fails
+	}
+	j.mu.Unlock()
+	if overflow {
+		j.node.event(Event{Kind: EventOverflow, Space: s.name, Err: cause,
+			Note: fmt.Sprintf("more than %d keys failed; the fleet's caches will be voided", j.node.cfg.JournalSize)})
+	} else {
+		j.node.event(Event{Kind: EventJournal, Space: s.name, Err: cause, Note: fmt.Sprintf("%d keys", len(keys))})
+	}
+	j.wake()
+}
+
+func (j *journal) wake() {
+	select {
+	case j.more <- struct{}{}:
+	default:
+	}
+}
+
+// holds reports whether the key waits for its retry.
+func (j *journal) holds(s *Space, key string) bool {
+	if j.size.Load() == 0 {
+		return false
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, held := j.keys[s][key]
+	return held || j.full
+}
+
+// loop retries whenever something failed and the node is in step.
+func (j *journal) loop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-j.more:
+		}
+		for !j.settled() {
+			if j.node.Ready(ctx) != nil {
+				return
+			}
+			if err := j.retry(ctx); err != nil {
+				pause(ctx, j.node.cfg.Probe)
+			}
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		j.node.event(Event{Kind: EventSettled})
+	}
+}
+
+func (j *journal) settled() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size.Load() == 0 && !j.full
+}
+
+// retry sends everything once. A key that fails anew meanwhile stays.
+func (j *journal) retry(ctx context.Context) error {
+	if err := j.retryAll(ctx); err != nil {
+		return err
+	}
+	for {
+		s, failed := j.next()
+		if s == nil {
+			return nil
+		}
+		keys := make([]string, 0, len(failed))
+		for k := range failed {
+			keys = append(keys, k)
+		}
+		if err := s.announce(ctx, keys); err != nil {
+			return err
+		}
+		j.confirm(s, failed)
+	}
+}
+
+// retryAll voids all of L2 by a new epoch if the journal overflowed.
+func (j *journal) retryAll(ctx context.Context) error {
+	j.mu.Lock()
+	full, upTo := j.full, j.fails
+	j.mu.Unlock()
+	if !full {
+		return nil
+	}
+	epoch, err := j.node.meet(ctx, "", true)
+	if err != nil {
+		return err
+	}
+	j.node.history.raise(epoch)
+	j.node.gens.flush()
+	j.node.wake() // adopts the position that goes with it
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.fails == upTo {
+		j.full = false
+	}
+	return nil
+}
+
+func (j *journal) next() (*Space, map[string]uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for s, held := range j.keys {
+		part := make(map[string]uint64, min(len(held), chunk))
+		for k, at := range held {
+			if part[k] = at; len(part) == chunk {
+				break
+			}
+		}
+		return s, part
+	}
+	return nil, nil
+}
+
+func (j *journal) confirm(s *Space, done map[string]uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for k, at := range done {
+		if j.keys[s][k] == at {
+			delete(j.keys[s], k)
+			j.size.Add(-1)
+		}
+	}
+	if len(j.keys[s]) == 0 {
+		delete(j.keys, s)
+	}
+}
+
+// close tries a last time and counts what is lost.
+func (j *journal) close() error {
+	if j.settled() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(2*j.node.cfg.Timeout, 100*time.Millisecond))
+	defer cancel()
+	err := j.retry(ctx)
+	if j.settled() {
+		return nil
+	}
+	return fmt.Errorf("%w: closed with %d keys unconfirmed: %w", ErrUnconfirmed, j.size.Load(), err)
+}

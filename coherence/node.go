@@ -1,0 +1,328 @@
+package coherence
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/script"
+)
+
+// Instant is a point on the node's monotonic clock, in nanoseconds since Join.
+type Instant int64
+
+// Add returns the instant d later.
+func (t Instant) Add(d time.Duration) Instant { return t + Instant(d) }
+
+// Sub returns the time from u to t.
+func (t Instant) Sub(u Instant) time.Duration { return time.Duration(t - u) }
+
+// A Node is one process's membership of a fleet. Its methods are safe for
+// concurrent use. The package documentation lists its goroutines.
+type Node struct {
+	// Read on every hit, written at most once a probe.
+	lease atomic.Int64 // Instant up to which the node has proved itself in step
+	base  time.Time
+
+	gens    generations
+	history history
+	clock   redisClock
+	monitor *Monitor
+	inbox   inbox
+	journal journal
+
+	cfg     Config
+	name    string
+	keys    busKeys
+	clients clients
+	data    *script.Runner
+	control *script.Runner
+
+	wakeup  chan struct{} // the prober probes at once
+	stepped signal        // fires whenever the lease is extended
+	sub     subscription
+	prober  prober
+	counts  counters
+
+	spacesMu sync.Mutex
+	spaces   map[string]*Space
+
+	closing sync.Once
+	closed  atomic.Bool
+	cancel  context.CancelFunc
+	ended   sync.WaitGroup
+	result  error
+}
+
+// busKeys are the names of a fleet's own keys and channels.
+type busKeys struct {
+	bus, nodes, channel, inboxes string
+}
+
+// nodeName is the length of a node's name: what a waiter leaves in a lease.
+const nodeName = 8
+
+// Join makes this process a node of cfg.Fleet. It validates cfg and the client,
+// starts the node's goroutines, and waits for the first proof of being in step,
+// but not longer than a few probes: with Redis unreachable the node is returned
+// in state Joining and goes on trying, so that a service starts without Redis.
+// Call Ready to insist.
+//
+// rdb is a standalone, Sentinel or Cluster client of go-redis. *redis.Ring,
+// reads from replicas and client-side caching are refused. It stays the
+// caller's: close it after the node.
+func Join(ctx context.Context, rdb redis.UniversalClient, cfg Config) (*Node, error) {
+	cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	n := newNode(cfg)
+	if err := n.watch(); err != nil {
+		return nil, err
+	}
+	n.clients, err = open(rdb, cfg, n.watchControl)
+	if err != nil {
+		n.monitor.detach()
+		return nil, err
+	}
+	n.data, n.control = script.NewRunner(n.clients.data), script.NewRunner(n.clients.control)
+	if n.clients.copied {
+		n.event(Event{Kind: EventConfig, Note: "the client has ContextTimeoutEnabled off and would ignore deadlines: " +
+			"the node uses a copy of it (without its hooks) that obeys them; use coherence.Instrument"})
+	}
+	if err := n.start(ctx); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func newNode(cfg Config) *Node {
+	name := rand.Text()
+	n := &Node{
+		cfg:    cfg,
+		base:   time.Now(),
+		name:   name[:nodeName],
+		wakeup: make(chan struct{}, 1),
+		spaces: make(map[string]*Space),
+		keys: busKeys{
+			bus:     "{" + cfg.Fleet + "}:bus",
+			nodes:   "{" + cfg.Fleet + "}:nodes",
+			channel: cfg.Fleet + ":bus",
+			inboxes: cfg.Fleet + ":n:",
+		},
+	}
+	n.lease.Store(-1)
+	n.sub.confirmed.Store(math.MaxInt64)
+	n.prober.wall = time.Now
+	n.journal.init(n)
+	return n
+}
+
+// watch attaches the user's monitor, or one that sees only our own connections.
+func (n *Node) watch() error {
+	n.monitor = n.cfg.Monitor
+	if n.monitor == nil {
+		n.monitor = &Monitor{}
+		n.event(Event{Kind: EventConfig, Note: "no Monitor: a restart of Redis on old data is noticed by the next probe " +
+			"instead of the first reply; use coherence.Instrument"})
+	}
+	return n.monitor.attach(n)
+}
+
+// watchControl puts the node's own monitor on the control connections; a user's
+// monitor is there already, by way of the client's options.
+func (n *Node) watchControl(next onConnect) onConnect {
+	if n.cfg.Monitor != nil {
+		return next
+	}
+	return n.monitor.chain(next)
+}
+
+func (n *Node) start(joining context.Context) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	n.cancel = cancel
+	n.ended.Go(func() { n.probeLoop(ctx) })
+	n.ended.Go(func() { n.receiveLoop(ctx) })
+	n.ended.Go(func() { n.journal.loop(ctx) })
+
+	first, stop := context.WithTimeout(joining, 4*n.cfg.Timeout)
+	defer stop()
+	err := n.Ready(first)
+	if err == nil {
+		n.hearing(first)
+	}
+	if err != nil && joining.Err() == nil {
+		// Redis that refuses is a mistake in the configuration; Redis that
+		// does not answer is weather.
+		err = n.prober.refusal()
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("coherence.Join %q: %w", n.cfg.Fleet, err), n.Close())
+	}
+	if n.cfg.Monitor != nil && n.State() == InStep && n.monitor.met.Load() == 0 && n.monitor.blindness() == nil {
+		n.event(Event{Kind: EventConfig, Note: "the Monitor has seen no connection: was the client made from the instrumented options?"})
+	}
+	if err := n.monitor.blindness(); err != nil {
+		n.event(Event{Kind: EventConfig, Note: "INFO is refused: a restart of Redis on old data is noticed late; allow +info", Err: err})
+	}
+	return nil
+}
+
+// Name is the node's name in the fleet: 8 characters, unique.
+func (n *Node) Name() string { return n.name }
+
+// Redis is the client to use for data that shares this node's guarantees. It
+// obeys deadlines.
+func (n *Node) Redis() redis.UniversalClient { return n.clients.data }
+
+// Scripts runs scripts on Redis. It is of use to packages of this module only.
+func (n *Node) Scripts() *script.Runner { return n.data }
+
+// Config returns the node's configuration with all defaults filled in.
+func (n *Node) Config() Config { return n.cfg }
+
+// Now reads the node's monotonic clock.
+func (n *Node) Now() Instant { return Instant(time.Since(n.base)) }
+
+// Leased reports whether the node has proved itself in step for the instant t:
+// everything announced up to t-MaxStale has been applied here.
+func (n *Node) Leased(t Instant) bool { return int64(t) <= n.lease.Load() }
+
+// extend grants the lease that a probe sent at s has earned (I4).
+func (n *Node) extend(s Instant) {
+	n.lease.Store(max(n.lease.Load(), int64(s.Add(n.cfg.MaxStale))))
+	n.stepped.fire()
+}
+
+func (n *Node) dropLease() { n.lease.Store(-1) }
+
+// State of a node.
+type State uint8
+
+const (
+	Joining State = iota // no proof of being in step so far
+	InStep               // local copies are served
+	Adrift               // the proof has run out: reads go to the source
+)
+
+func (s State) String() string { return [...]string{"joining", "in step", "adrift"}[s] }
+
+// State returns the node's state now.
+func (n *Node) State() State {
+	if n.Leased(n.Now()) {
+		return InStep
+	}
+	if _, joined := n.history.position(); joined {
+		return Adrift
+	}
+	return Joining
+}
+
+// Ready waits until the node is in step. It returns the context's error, or
+// ErrClosed.
+func (n *Node) Ready(ctx context.Context) error {
+	for {
+		stepped := n.stepped.wait()
+		if n.closed.Load() {
+			return ErrClosed
+		}
+		if n.Leased(n.Now()) {
+			return nil
+		}
+		select {
+		case <-stepped:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Settle is Ready for a caller that is about to use Redis: it waits for at most
+// one Timeout and says ErrAdrift then, so that a dead Redis costs no more.
+func (n *Node) Settle(ctx context.Context) error {
+	if n.Leased(n.Now()) {
+		return nil
+	}
+	n.wake()
+	short, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
+	defer cancel()
+	err := n.Ready(short)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+		return ErrAdrift
+	}
+	return err
+}
+
+// Close leaves the fleet: it tries failed invalidations once more, ends the
+// node's goroutines and waits for them. It returns an error that counts the
+// invalidations that could not be confirmed, if any. It may be called more than
+// once and returns the same each time.
+func (n *Node) Close() error {
+	n.closing.Do(func() {
+		unconfirmed := n.journal.close()
+		n.closed.Store(true)
+		n.stepped.fire()
+		n.cancel()
+		n.ended.Wait()
+		n.dropLease()
+		n.monitor.detach()
+		n.result = errors.Join(unconfirmed, n.clients.close())
+	})
+	return n.result
+}
+
+// wake makes the prober probe at once.
+func (n *Node) wake() {
+	select {
+	case n.wakeup <- struct{}{}:
+	default:
+	}
+}
+
+// Check asks the prober to compare notes with Redis at once: for a caller that
+// has seen a sign of change, such as a value of a newer epoch.
+func (n *Node) Check() { n.wake() }
+
+func (n *Node) event(e Event) {
+	if n.cfg.OnEvent != nil {
+		n.cfg.OnEvent(e)
+		return
+	}
+	logEvent(e)
+}
+
+// bounded returns a context for one round trip to Redis.
+func (n *Node) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, n.cfg.Timeout)
+}
+
+// signal is a broadcast to whoever waits now.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (s *signal) wait() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch == nil {
+		s.ch = make(chan struct{})
+	}
+	return s.ch
+}
+
+func (s *signal) fire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ch != nil {
+		close(s.ch)
+		s.ch = nil
+	}
+}

@@ -1,0 +1,368 @@
+package coherence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// prober is the state of the probe loop, touched by it alone but where noted.
+type prober struct {
+	stepped  bool             // the last thing said was EventInStep
+	owed     uint64           // an entry that came by repair and that pub/sub still has to deliver
+	owedAt   Instant          // since when
+	wall     func() time.Time // the wall clock; tests step it
+	lastWall int64
+	lastMono Instant
+	failure  atomic.Pointer[error] // of the last probe; read by Join
+}
+
+// refusal returns the last probe's error if Redis answered with it, nil if the
+// network failed.
+func (p *prober) refusal() error {
+	err := p.failure.Load()
+	var refused redis.Error
+	if err == nil || *err == nil {
+		return nil
+	}
+	if errors.Is(*err, ErrReplica) {
+		return *err
+	}
+	if errors.As(*err, &refused) && !isPassing(*err) {
+		return *err
+	}
+	return nil
+}
+
+// isPassing tells the server errors that end by themselves.
+func isPassing(err error) bool {
+	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MOVED", "ASK", "READONLY"} {
+		if redis.HasErrorPrefix(err, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// probeLoop proves the node in step every Probe, and at once when woken.
+func (n *Node) probeLoop(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-n.wakeup:
+		}
+		err := n.probe(ctx)
+		n.prober.failure.Store(&err)
+		n.report(err)
+		timer.Reset(n.cfg.Probe)
+	}
+}
+
+// report turns state changes into events.
+func (n *Node) report(err error) {
+	if err != nil {
+		n.counts.probeFailures.Add(1)
+		if c, ok := n.clients.control.(*redis.ClusterClient); ok {
+			c.ReloadState(context.Background()) // the topology may have moved
+		}
+	}
+	stepped := n.Leased(n.Now())
+	if stepped == n.prober.stepped {
+		return
+	}
+	n.prober.stepped = stepped
+	if stepped {
+		n.event(Event{Kind: EventInStep})
+	} else {
+		n.event(Event{Kind: EventAdrift, Err: err})
+	}
+}
+
+// probe compares the node's history with the bus and extends the lease if
+// nothing is missing any more. The lease counts from the moment the probe was
+// sent: an entry that Redis executed before is in the reply, one executed later
+// is at most MaxStale old when the lease ends.
+func (n *Node) probe(ctx context.Context) error {
+	n.noticeSuspension()
+	if err := n.enterProcesses(ctx); err != nil {
+		return err
+	}
+	sent, _ := n.history.position()
+	s := n.Now()
+	r, err := n.readBus(ctx, s)
+	if err != nil {
+		return err
+	}
+	n.counts.probes.Add(1)
+	if _, known := n.monitor.view(); !known {
+		n.wake() // an unknown process may have answered: enter it first
+		return nil
+	}
+	verdict := n.history.judge(sent, r)
+	if verdict == behind {
+		verdict, err = n.repair(ctx, r)
+		if err != nil {
+			return err
+		}
+	}
+	if verdict == lost && n.monitor.blindness() != nil {
+		verdict = forked // without identities a gap cannot be told from a fork
+	}
+	switch verdict {
+	case inStep:
+		n.noticeDeafness()
+	case lost:
+		n.void(r, Event{Kind: EventMissed, Note: "fell more than " + strconv.Itoa(ring) + " announcements behind"})
+	case newEpoch:
+		n.void(r, Event{})
+	case forked, epochLost:
+		return n.fork(ctx, r, verdict)
+	case unclear:
+		n.wake()
+		return nil
+	}
+	n.extend(s)
+	return nil
+}
+
+// void adopts the reported position and voids every copy of this node, in this
+// order: a load that took its generation after the flush must not hold a value
+// of an epoch that was current before it (I11).
+func (n *Node) void(r report, why Event) {
+	n.history.adopt(r)
+	n.gens.flush()
+	n.prober.owed = 0
+	n.sub.heard.Store(0) // the numbers may begin anew
+	if why.Kind != 0 {
+		n.event(why)
+	}
+}
+
+// fork handles a history that is not the one followed here: it voids L2 by a
+// new epoch and probes again. It grants no lease.
+func (n *Node) fork(ctx context.Context, r report, v verdict) error {
+	why := Event{}
+	if n.history.epoch.Load() != 0 { // else the fleet is new
+		n.counts.forks.Add(1)
+		why = Event{Kind: EventFork, Note: "Redis lost a part of its history; L2 and all local copies were voided"}
+	}
+	var err error
+	if r.epoch, err = n.meet(ctx, "", v == forked); err != nil {
+		return err
+	}
+	n.void(r, why)
+	n.wake()
+	return nil
+}
+
+// enterProcesses enters the Redis processes met since the last probe into the
+// fleet's records. One that no node has met before voids L2.
+func (n *Node) enterProcesses(ctx context.Context) error {
+	for _, process := range n.monitor.unhandled() {
+		epoch, err := n.meet(ctx, process, false)
+		if err != nil {
+			return err
+		}
+		first := n.history.epoch.Load() == 0
+		if n.history.raise(epoch) && !first {
+			n.gens.flush()
+			n.event(Event{Kind: EventHistory, Note: "met a Redis process unknown to the fleet; L2 and all local copies were voided"})
+			n.sub.renew()
+		}
+		n.monitor.enter()
+	}
+	return nil
+}
+
+// meet enters a process ("" for the one at hand) and returns the epoch to use.
+func (n *Node) meet(ctx context.Context, process string, force bool) (uint64, error) {
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	flag := "0"
+	if force {
+		flag = "1"
+	}
+	known := strconv.FormatUint(n.history.epoch.Load(), 10)
+	reply, err := n.control.Run(ctx, meetScript, []string{n.keys.bus}, process, known, flag)
+	if err != nil {
+		return 0, err
+	}
+	text, _ := reply.(string)
+	epoch, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || epoch == 0 {
+		return 0, fmt.Errorf("coherence: MEET answered %q", reply)
+	}
+	return epoch, nil
+}
+
+// readBus reads position, epoch and clock. It changes nothing in Redis.
+func (n *Node) readBus(ctx context.Context, s Instant) (report, error) {
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	rdb, err := n.busClient(ctx)
+	if err != nil {
+		return report{}, err
+	}
+	pipe := rdb.Pipeline()
+	fields, clock := pipe.HMGet(ctx, n.keys.bus, "n", "c", "e"), pipe.Time(ctx)
+	var server, replication *redis.StringCmd
+	if n.cfg.Proxied {
+		server, replication = pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return report{}, err
+	}
+	if n.cfg.Proxied {
+		if err := n.noticeProcess(server.Val() + "\r\n" + replication.Val()); err != nil {
+			return report{}, err
+		}
+	}
+	n.clock.set(s, n.Now(), clock.Val())
+	return parseReport(fields.Val())
+}
+
+var errNewProcess = errors.New("coherence: an unknown Redis process answered the probe")
+
+// noticeProcess looks behind a proxy that keeps our connection over a failover.
+func (n *Node) noticeProcess(info string) error {
+	process, role := identify(info)
+	if role != "" && role != "master" {
+		return ErrReplica
+	}
+	before := n.monitor.met.Load()
+	if process != "" {
+		n.monitor.meet(process)
+	}
+	if n.monitor.met.Load() != before {
+		return errNewProcess
+	}
+	return nil
+}
+
+// busClient returns the client of the Redis process that holds the bus.
+func (n *Node) busClient(ctx context.Context) (redis.UniversalClient, error) {
+	if c, ok := n.clients.control.(*redis.ClusterClient); ok {
+		return c.MasterForKey(ctx, n.keys.bus)
+	}
+	return n.clients.control, nil
+}
+
+func parseReport(fields []any) (report, error) {
+	var r report
+	var err error
+	text := func(i int) string {
+		s, _ := fields[i].(string)
+		return s
+	}
+	if len(fields) != 3 {
+		return r, errMalformed
+	}
+	if s := text(0); s != "" {
+		if r.at.n, err = strconv.ParseUint(s, 10, 64); err != nil {
+			return r, fmt.Errorf("coherence: bus sequence %q: %w", s, errMalformed)
+		}
+	}
+	r.at.nonce = text(1)
+	if s := text(2); s != "" {
+		if r.epoch, err = strconv.ParseUint(s, 10, 64); err != nil {
+			return r, fmt.Errorf("coherence: bus epoch %q: %w", s, errMalformed)
+		}
+	}
+	return r, nil
+}
+
+// repair fetches the missing entries from the ring and applies them, link by
+// link. It returns what the report means afterwards.
+func (n *Node) repair(ctx context.Context, r report) (verdict, error) {
+	const batch = 128
+	from, _ := n.history.position()
+	for lo := from.n + 1; lo <= r.at.n; lo += batch {
+		hi := min(lo+batch-1, r.at.n)
+		slots, err := n.readSlots(ctx, lo, hi)
+		if err != nil {
+			return unclear, err
+		}
+		for i, slot := range slots {
+			if v := n.mend(lo+uint64(i), slot); v != inStep {
+				return v, nil
+			}
+		}
+	}
+	if n.prober.owed == 0 {
+		n.prober.owed, n.prober.owedAt = r.at.n, n.Now()
+	}
+	return n.history.judge(r.at, r), nil
+}
+
+// mend applies one entry of the ring.
+func (n *Node) mend(number uint64, slot any) verdict {
+	text, _ := slot.(string)
+	e, err := parseEntry(text)
+	switch {
+	case err != nil || e.at.n < number:
+		return forked
+	case e.at.n > number:
+		return unclear // overwritten by newer entries since the report
+	}
+	n.apply(e)
+	n.counts.repaired.Add(1)
+	if !n.history.advance(e) {
+		return forked
+	}
+	return inStep
+}
+
+func (n *Node) readSlots(ctx context.Context, lo, hi uint64) ([]any, error) {
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	fields := make([]string, 0, hi-lo+1)
+	for i := lo; i <= hi; i++ {
+		fields = append(fields, strconv.FormatUint(i%ring, 10))
+	}
+	return n.clients.control.HMGet(ctx, n.keys.bus, fields...).Result()
+}
+
+// noticeDeafness subscribes anew when entries had to be repaired that pub/sub
+// did not deliver within a probe's interval: a subscription may hang on a dead
+// or demoted master without any error.
+func (n *Node) noticeDeafness() {
+	p := &n.prober
+	if p.owed == 0 {
+		return
+	}
+	if n.sub.heard.Load() >= p.owed || n.sub.confirmed.Load() >= int64(p.owedAt) {
+		p.owed = 0 // delivered, or older than the subscription
+		return
+	}
+	if n.Now().Sub(p.owedAt) < n.cfg.Probe {
+		return
+	}
+	p.owed = 0
+	n.counts.deaf.Add(1)
+	n.event(Event{Kind: EventDeaf, Note: "announcements came by the probe only; subscribing anew"})
+	n.sub.renew()
+}
+
+// noticeSuspension drops the lease when the wall clock ran ahead of the
+// monotonic one: a suspended machine may stop the latter, and with it the lease.
+func (n *Node) noticeSuspension() {
+	p := &n.prober
+	wall, mono := p.wall().UnixNano(), n.Now()
+	ahead := time.Duration(wall-p.lastWall) - mono.Sub(p.lastMono)
+	first := p.lastWall == 0
+	p.lastWall, p.lastMono = wall, mono
+	if first || ahead < n.cfg.MaxStale/2 {
+		return
+	}
+	n.dropLease()
+	n.event(Event{Kind: EventSuspended, Note: fmt.Sprintf("the wall clock ran %v ahead", ahead.Round(time.Millisecond))})
+}

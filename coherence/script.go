@@ -1,0 +1,22 @@
+package coherence
+
+import (
+	_ "embed"
+
+	"github.com/tiercache/tiercache/internal/script"
+)
+
+// Each script touches keys of one slot and recognises its own token, because
+// the client may send it twice. The contracts stand in the files.
+var (
+	//go:embed script/append.lua
+	appendSource string
+	//go:embed script/meet.lua
+	meetSource string
+	//go:embed script/confirm.lua
+	confirmSource string
+
+	appendScript  = script.New(appendSource, true)
+	meetScript    = script.New(meetSource, false)
+	confirmScript = script.New(confirmSource, false)
+)

@@ -1,0 +1,31 @@
+package coherence
+
+import "sync/atomic"
+
+// Stats are counters since Join.
+type Stats struct {
+	Probes        uint64 // answered by Redis
+	ProbeFailures uint64
+	Messages      uint64 // announcements delivered by pub/sub
+	Repaired      uint64 // announcements fetched from the ring because pub/sub had not delivered them
+	Announced     uint64 // announcements made by this node
+	Subscribed    uint64 // subscriptions confirmed by Redis, two for each connection
+	Deaf          uint64 // subscriptions renewed because they delivered nothing
+	Forks         uint64 // losses of Redis' history found by the probe
+	Malformed     uint64 // messages that could not be understood
+	Journal       int    // failed invalidations being retried now
+}
+
+type counters struct {
+	probes, probeFailures, messages, repaired, announced, subscribed, deaf, forks, malformed atomic.Uint64
+}
+
+// Stats returns the node's counters.
+func (n *Node) Stats() Stats {
+	c := &n.counts
+	return Stats{
+		Probes: c.probes.Load(), ProbeFailures: c.probeFailures.Load(), Messages: c.messages.Load(),
+		Repaired: c.repaired.Load(), Announced: c.announced.Load(), Subscribed: c.subscribed.Load(),
+		Deaf: c.deaf.Load(), Forks: c.forks.Load(), Malformed: c.malformed.Load(), Journal: int(n.journal.size.Load()),
+	}
+}

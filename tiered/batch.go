@@ -1,0 +1,242 @@
+package tiered
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/tiercache/tiercache/internal/token"
+)
+
+// batch is the flights that one GetMany leads. Each key moves from list to list
+// until it has landed.
+type batch[V any] struct {
+	cache *Cache[V]
+	load  BatchLoader[V]
+
+	ready []*passenger[V] // to be looked up
+	take  []*passenger[V] // nothing of use is there: ask for the lease
+	fetch []*passenger[V] // to be loaded
+	alone []*passenger[V] // to wait for others, each for itself
+}
+
+// passenger is one key of a batch.
+type passenger[V any] struct {
+	reading[V]
+	landing chan outcome[V] // holds one, takes one
+	do      action          // hold, bypass or distrust: what to do with the loaded value
+	lease   string          // hold: proof of the lease
+	stamp   string          // take: of the value that may be replaced
+	asked   bool            // for the lease
+	out     outcome[V]      // of the load
+	rec     *encoded        // the loaded value as Redis holds it, nil if it is not to be stored
+}
+
+type outcome[V any] struct {
+	value V
+	err   error
+}
+
+func (p *passenger[V]) land(v V, err error) { p.landing <- outcome[V]{v, err} }
+
+// start flies the batch in a goroutine of its own. Its context ends when nobody
+// waits for any of its keys.
+func (b *batch[V]) start(ctx context.Context) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var waited atomic.Int64
+	waited.Store(int64(len(b.ready)))
+	for _, p := range b.ready {
+		context.AfterFunc(p.call.Ctx, func() {
+			if waited.Add(-1) == 0 {
+				cancel()
+			}
+		})
+	}
+	// The led flights keep the cache open until they have landed.
+	b.cache.running.Go(func() {
+		defer cancel()
+		ctx, done := b.cache.until(ctx)
+		defer done()
+		b.fly(ctx)
+	})
+}
+
+// fly takes the batch through the tiers. Its own leases are filled before it
+// waits for those of others, so that two batches that want each other's keys do
+// not lock up.
+func (b *batch[V]) fly(ctx context.Context) {
+	b.lookUp(ctx)
+	b.acquire(ctx)
+	b.fill(ctx)
+	for _, p := range b.alone {
+		b.cache.running.Go(func() { p.land(b.cache.embark(p.call, &p.reading)) })
+	}
+}
+
+// lookUp asks Redis for every key in one pipeline.
+func (b *batch[V]) lookUp(ctx context.Context) {
+	c := b.cache
+	now := c.node.Now()
+	for _, p := range b.ready {
+		p.began = now
+		p.call.Begin(now)
+	}
+	var ask []*passenger[V]
+	inStep := c.node.Leased(now)
+	for _, p := range b.ready {
+		if inStep && !c.space.Pending(p.key) {
+			ask = append(ask, p)
+		} else {
+			b.distrust(p)
+		}
+	}
+	b.consult(ctx, ask, func(keys []string) ([]record, error) { return c.remote.getMany(ctx, keys) })
+}
+
+// acquire asks for the leases of all keys under which nothing of use stands.
+func (b *batch[V]) acquire(ctx context.Context) {
+	asking := b.take
+	b.take = nil
+	tokens, stamps := make([]token.Token, len(asking)), make([]string, len(asking))
+	for i, p := range asking {
+		tokens[i], stamps[i], p.asked = token.New(), p.stamp, true
+	}
+	ok := b.consult(ctx, asking, func(keys []string) ([]record, error) {
+		return b.cache.remote.acquire(ctx, keys, tokens, stamps)
+	})
+	if ok {
+		return
+	}
+	giveUp := make([]fill, len(asking)) // the leases may be ours all the same
+	for i, p := range asking {
+		giveUp[i] = fill{key: p.key, lease: tokens[i].String()}
+	}
+	b.cache.remote.commit(ctx, giveUp...)
+}
+
+// consult asks Redis about passengers and routes each by the answer. Without a
+// credible answer it routes them past Redis and returns false.
+func (b *batch[V]) consult(ctx context.Context, who []*passenger[V], ask func(keys []string) ([]record, error)) bool {
+	if len(who) == 0 {
+		return true
+	}
+	keys := make([]string, len(who))
+	view, ok := b.cache.node.View()
+	for i, p := range who {
+		keys[i], p.view = p.key, view
+	}
+	var records []record
+	if ok {
+		var err error
+		records, err = ask(keys)
+		ok = err == nil && b.cache.node.Holds(view)
+	}
+	for i, p := range who {
+		if ok {
+			b.route(ctx, p, records[i])
+		} else {
+			b.distrust(p)
+		}
+	}
+	return ok
+}
+
+func (b *batch[V]) route(ctx context.Context, p *passenger[V], rec record) {
+	next := b.cache.judge(&p.reading, rec)
+	switch next.do {
+	case serve:
+		p.land(b.cache.serve(ctx, &p.reading, next))
+	case bypass:
+		p.call.Seal()
+		p.do = bypass
+		b.fetch = append(b.fetch, p)
+	case hold:
+		p.do, p.lease = hold, rec.lease
+		b.fetch = append(b.fetch, p)
+	case take:
+		if p.asked {
+			b.alone = append(b.alone, p)
+			return
+		}
+		p.stamp = next.replace
+		b.take = append(b.take, p)
+	case await:
+		b.alone = append(b.alone, p)
+	case distrust:
+		b.distrust(p)
+	}
+}
+
+func (b *batch[V]) distrust(p *passenger[V]) {
+	p.do = distrust
+	b.fetch = append(b.fetch, p)
+}
+
+// fill loads what has to be loaded in one call and stores what is ours.
+func (b *batch[V]) fill(ctx context.Context) {
+	if len(b.fetch) == 0 {
+		return
+	}
+	var held []*passenger[V]
+	for _, p := range b.fetch {
+		b.cache.counts.tally(p.do)
+		if p.do == hold {
+			held = append(held, p)
+		}
+	}
+	b.loadAll(ctx, held)
+	b.commit(ctx, held)
+	for _, p := range b.fetch {
+		if p.do == distrust && p.rec != nil {
+			b.cache.keepWeak(&p.reading, p.out.value, p.rec)
+		}
+		p.land(p.out.value, p.out.err)
+	}
+}
+
+// loadAll calls the loader while the leases of held are kept alive.
+func (b *batch[V]) loadAll(ctx context.Context, held []*passenger[V]) {
+	c := b.cache
+	leases := make([]lock, len(held))
+	for i, p := range held {
+		leases[i] = lock{c.remote.prefix + p.key, p.lease}
+	}
+	keys := make([]string, len(b.fetch))
+	for i, p := range b.fetch {
+		keys[i] = p.key
+	}
+	stop := c.renewing(ctx, leases...)
+	values, took, err := admit(ctx, &c.source, func(ctx context.Context) (map[string]V, error) { return b.load(ctx, keys) })
+	stop()
+	for _, p := range b.fetch {
+		v, ok := values[p.key]
+		switch {
+		case err != nil:
+			p.out.err = err
+		case ok:
+			p.out.value = v
+		default:
+			p.out.err = ErrNotFound
+		}
+		if p.do != bypass {
+			p.rec, p.out.err = c.encode(tokenOf(p.lease), &p.reading, p.out.value, p.out.err, took)
+		}
+	}
+}
+
+// commit fills the leases, or gives them up where there is nothing to store.
+func (b *batch[V]) commit(ctx context.Context, held []*passenger[V]) {
+	if len(held) == 0 {
+		return
+	}
+	fills := make([]fill, len(held))
+	for i, p := range held {
+		fills[i] = fill{key: p.key, lease: p.lease}
+		if p.rec != nil {
+			fills[i].record, fills[i].px = p.rec.bytes, p.rec.px
+		}
+	}
+	for i, stored := range b.cache.remote.commit(ctx, fills...) {
+		p := held[i]
+		b.cache.filled(&p.reading, p.out.value, p.rec, stored)
+	}
+}

@@ -1,0 +1,289 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/token"
+	"github.com/tiercache/tiercache/tiered/internal/flight"
+)
+
+// Loader reads one record from the source. It returns ErrNotFound if there is
+// none. Its context has the values of the call that began the load, ends after
+// LoadTimeout, and is cancelled when nobody waits any more.
+type Loader[V any] func(ctx context.Context, key string) (V, error)
+
+// Get returns the record of key: from this process's memory, else from Redis,
+// else through load. Concurrent calls share one load, in this process and
+// across the fleet; a call joins only a load that cannot return what was
+// invalidated before the call began.
+//
+// It returns ErrNotFound if the source has no such record, load's own error, a
+// *PanicError if load panicked, ErrSourceBusy, or the context's error. Trouble
+// with Redis is never an error: the value then comes from the source. The
+// value is shared unless Config.Clone is set.
+func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...Option) (V, error) {
+	life := c.lifetime(opts)
+	hash, now := c.space.Hash(key), c.node.Now()
+	if !life.bypass {
+		if e := c.hit(hash, key, now); e != nil {
+			c.counts.localHits.add()
+			if now >= e.early {
+				c.touch(ctx, e, hash, now, load, life)
+			}
+			if e.negative {
+				var none V
+				return none, ErrNotFound
+			}
+			return c.handOut(e.value), nil
+		}
+	}
+	return c.fetch(ctx, key, hash, now, load, life)
+}
+
+// hit returns the local copy of key if it may be served to a read that began at
+// now. The order of the checks matters: a prober bumps generations before it
+// extends the lease, so the lease is read before the generation.
+func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V] {
+	inStep := c.node.Leased(now)
+	e := c.local.get(hash, key)
+	if e == nil || e.gen != c.space.Generation(hash) || now >= e.hard {
+		return nil
+	}
+	if inStep && !e.weak || now <= e.loaded.Add(c.bound) {
+		return e
+	}
+	return nil
+}
+
+// reading is one flight's way through the tiers.
+type reading[V any] struct {
+	call  *flight.Call[V] // nil for a refresh
+	key   string
+	hash  uint64
+	gen   uint64
+	began coherence.Instant
+	load  Loader[V]
+	life  lifetime
+	view  coherence.View // taken before the last look at Redis
+}
+
+func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coherence.Instant, load Loader[V], life lifetime) (V, error) {
+	var none V
+	if err := c.checkKey(key); err != nil {
+		return none, err
+	}
+	if load == nil {
+		return none, fmt.Errorf("tiercache: the loader of key %q in cache %q is nil", key, c.cfg.Name)
+	}
+	if ctx.Err() != nil {
+		return none, context.Cause(ctx)
+	}
+	if life.bypass {
+		return c.past(ctx, key, load)
+	}
+	t := flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.node.Leased(now)}
+	if !c.enter() {
+		return none, ErrClosed
+	}
+	seat := c.flights.Enter(ctx, t, func(f *flight.Call[V]) (V, error) {
+		defer c.running.Done()
+		return c.embark(f, &reading[V]{key: key, hash: hash, load: load, life: life})
+	})
+	if !seat.Led {
+		c.running.Done()
+	}
+	v, err := seat.Wait(ctx)
+	if err != nil {
+		return none, err
+	}
+	return c.handOut(v), nil
+}
+
+// embark flies a reading alone.
+func (c *Cache[V]) embark(f *flight.Call[V], r *reading[V]) (V, error) {
+	ctx, cancel := c.until(f.Ctx)
+	defer cancel()
+	r.call, r.gen = f, f.Gen
+	return c.fly(ctx, r)
+}
+
+// past is a read that leaves both tiers alone.
+func (c *Cache[V]) past(ctx context.Context, key string, load Loader[V]) (V, error) {
+	var none V
+	if !c.enter() {
+		return none, ErrClosed
+	}
+	defer c.running.Done()
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	c.counts.bypassed.Add(1)
+	v, _, err := c.loadOne(ctx, key, load)
+	return v, err
+}
+
+func (c *Cache[V]) loadOne(ctx context.Context, key string, load Loader[V]) (V, time.Duration, error) {
+	return admit(ctx, &c.source, func(ctx context.Context) (V, error) { return load(ctx, key) })
+}
+
+// fly is the body of a flight: look into Redis and act on what stands there
+// until somebody has a value.
+func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
+	r.began = c.node.Now()
+	r.call.Begin(r.began)
+	patience := r.began.Add(c.cfg.WaitMax)
+	rec, ok := c.look(ctx, r)
+	for ok {
+		switch next := c.judge(r, rec); next.do {
+		case serve:
+			return c.serve(ctx, r, next)
+		case bypass:
+			return c.bypass(ctx, r)
+		case await:
+			if c.node.Now() >= patience {
+				return c.bypass(ctx, r)
+			}
+			rec, ok = c.await(ctx, r, rec, patience)
+		case take:
+			rec, ok = c.take(ctx, r, next.replace)
+		case hold:
+			return c.hold(ctx, r, rec.lease)
+		case distrust:
+			ok = false
+		}
+	}
+	if ctx.Err() != nil {
+		var none V
+		return none, context.Cause(ctx)
+	}
+	return c.weak(ctx, r)
+}
+
+// look reads the key. False: Redis is not to be asked, did not answer, or is not
+// to be believed.
+func (c *Cache[V]) look(ctx context.Context, r *reading[V]) (record, bool) {
+	if !c.node.Leased(c.node.Now()) || c.space.Pending(r.key) {
+		return record{}, false
+	}
+	return c.believe(r, func() (record, error) { return c.remote.get(ctx, r.key) })
+}
+
+// believe asks Redis and drops the answer if its history changed meanwhile: a
+// restarted server may answer with what was invalidated long ago.
+func (c *Cache[V]) believe(r *reading[V], ask func() (record, error)) (record, bool) {
+	view, ok := c.node.View()
+	if !ok {
+		return record{}, false
+	}
+	r.view = view
+	rec, err := ask()
+	return rec, err == nil && c.node.Holds(view)
+}
+
+// take asks for the lease.
+func (c *Cache[V]) take(ctx context.Context, r *reading[V], replace string) (record, bool) {
+	t := token.New()
+	rec, ok := c.believe(r, func() (record, error) {
+		recs, err := c.remote.acquire(ctx, []string{r.key}, []token.Token{t}, []string{replace})
+		if err != nil {
+			return record{}, err
+		}
+		return recs[0], nil
+	})
+	if !ok { // the lease may be ours all the same
+		c.remote.commit(ctx, fill{key: r.key, lease: t.String()})
+	}
+	return rec, ok
+}
+
+// await waits until the lease that somebody holds has ended, and returns what
+// stands there then. It is woken by the holder; polling is a net.
+func (c *Cache[V]) await(ctx context.Context, r *reading[V], rec record, patience coherence.Instant) (record, bool) {
+	c.counts.waits.Add(1)
+	w := c.space.Await(r.key)
+	defer w.Cancel()
+	ok := true
+	for poll := 2 * time.Millisecond; ok && rec.kind == leased; poll = min(2*poll, maxPollDelay) {
+		if !rec.awaitedBy(c.remote.inbox) {
+			if rec, ok = c.enlist(ctx, r); !ok || rec.kind != leased {
+				break
+			}
+		}
+		left := patience.Sub(c.node.Now())
+		if left <= 0 {
+			break
+		}
+		nap := time.NewTimer(min(left, poll/2+rand.N(poll)))
+		select {
+		case <-w.C:
+		case <-nap.C:
+		case <-ctx.Done():
+			ok = false
+		}
+		nap.Stop()
+		if ok {
+			rec, ok = c.look(ctx, r)
+		}
+	}
+	return rec, ok
+}
+
+// enlist asks the holder of the lease for a wake-up.
+func (c *Cache[V]) enlist(ctx context.Context, r *reading[V]) (record, bool) {
+	return c.believe(r, func() (record, error) {
+		_, rec, err := c.remote.wait(ctx, r.key)
+		return rec, err
+	})
+}
+
+// hold loads under a lease of ours, and stores what it loaded if the lease still
+// stands then: an invalidation during the load has taken it away (I5).
+func (c *Cache[V]) hold(ctx context.Context, r *reading[V], lease string) (V, error) {
+	c.counts.tally(hold)
+	stop := c.renewing(ctx, lock{c.remote.prefix + r.key, lease})
+	v, took, err := c.loadOne(ctx, r.key, r.load)
+	stop()
+	rec, err := c.encode(tokenOf(lease), r, v, err, took)
+	f := fill{key: r.key, lease: lease}
+	if rec != nil {
+		f.record, f.px = rec.bytes, rec.px
+	}
+	c.filled(r, v, rec, c.remote.commit(ctx, f)[0])
+	return v, err
+}
+
+// filled keeps a local copy of what COMMIT has stored, unless an unknown Redis
+// process has come up meanwhile: that COMMIT may be part of no history.
+func (c *Cache[V]) filled(r *reading[V], v V, rec *encoded, stored bool) {
+	switch {
+	case stored && c.node.Holds(r.view):
+		c.keep(r, v, rec)
+	case rec != nil:
+		c.counts.refusedFills.Add(1)
+	}
+}
+
+// bypass loads past a fence, or past a lease that took too long. The value is
+// not stored, and not shared with reads that begin after the source was read.
+func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
+	r.call.Seal()
+	c.counts.tally(bypass)
+	v, _, err := c.loadOne(ctx, r.key, r.load)
+	return v, err
+}
+
+// weak loads without Redis. The copy is served for as long as the bound allows
+// even to a node that hears nothing, and never longer: the announcement of a
+// write that is still to come may have been applied here already.
+func (c *Cache[V]) weak(ctx context.Context, r *reading[V]) (V, error) {
+	c.counts.tally(distrust)
+	v, took, err := c.loadOne(ctx, r.key, r.load)
+	rec, err := c.encode(token.Token{}, r, v, err, took)
+	if rec != nil {
+		c.keepWeak(r, v, rec)
+	}
+	return v, err
+}

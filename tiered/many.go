@@ -1,0 +1,159 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/tiered/internal/flight"
+)
+
+// BatchLoader reads many records from the source. A key that it leaves out of
+// the result has no record. Its context is that of a Loader.
+type BatchLoader[V any] func(ctx context.Context, keys []string) (map[string]V, error)
+
+// GetMany returns the records of keys: one pass over this process's memory, one
+// pipeline to Redis for the rest, and one call of load for those keys that
+// neither tier holds and nobody else is loading. Loads of single keys are
+// shared with Get, in both directions.
+//
+// A key without a record is absent from the result, which is no error. If some
+// keys fail, the others are returned together with a *KeysError that names the
+// failed ones; errors.Is finds each cause.
+func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[V], opts ...Option) (map[string]V, error) {
+	if load == nil {
+		return nil, fmt.Errorf("tiercache: the batch loader of cache %q is nil", c.cfg.Name)
+	}
+	for _, key := range keys {
+		if err := c.checkKey(key); err != nil {
+			return nil, err
+		}
+	}
+	life := c.lifetime(opts)
+	one := single(load)
+	found := make(map[string]V, len(keys))
+	var missing []string
+	now := c.node.Now()
+	for _, key := range keys {
+		hash := c.space.Hash(key)
+		e := c.hit(hash, key, now)
+		if e == nil || life.bypass {
+			missing = append(missing, key)
+			continue
+		}
+		c.counts.localHits.add()
+		if now >= e.early {
+			c.touch(ctx, e, hash, now, one, life)
+		}
+		if !e.negative {
+			found[key] = c.handOut(e.value)
+		}
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	if ctx.Err() != nil {
+		return found, failedKeys(missing, context.Cause(ctx))
+	}
+	if life.bypass {
+		return c.pastMany(ctx, missing, load)
+	}
+	return c.fetchMany(ctx, missing, now, load, life, found)
+}
+
+// single makes a loader of one key out of a batch loader.
+func single[V any](load BatchLoader[V]) Loader[V] {
+	return func(ctx context.Context, key string) (V, error) {
+		values, err := load(ctx, []string{key})
+		v, ok := values[key]
+		if err == nil && !ok {
+			err = ErrNotFound
+		}
+		return v, err
+	}
+}
+
+func failedKeys(keys []string, err error) error {
+	failed := make(map[string]error, len(keys))
+	for _, key := range keys {
+		failed[key] = err
+	}
+	return &KeysError{failed}
+}
+
+// pastMany is a read that leaves both tiers alone.
+func (c *Cache[V]) pastMany(ctx context.Context, keys []string, load BatchLoader[V]) (map[string]V, error) {
+	if !c.enter() {
+		return nil, ErrClosed
+	}
+	defer c.running.Done()
+	ctx, cancel := c.until(ctx)
+	defer cancel()
+	c.counts.bypassed.Add(uint64(len(keys)))
+	values, _, err := admit(ctx, &c.source, func(ctx context.Context) (map[string]V, error) { return load(ctx, keys) })
+	if err != nil {
+		return nil, failedKeys(keys, err)
+	}
+	return values, nil
+}
+
+// fetchMany takes a seat in a flight for every key: those that it leads are
+// flown together.
+func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.Instant, load BatchLoader[V], life lifetime, found map[string]V) (map[string]V, error) {
+	b := &batch[V]{cache: c, load: load}
+	seats := make(map[string]flight.Seat[V], len(keys))
+	inStep := c.node.Leased(now)
+	for _, key := range keys {
+		if _, twice := seats[key]; twice {
+			continue
+		}
+		if !c.enter() {
+			return found, failedKeys(keys, ErrClosed)
+		}
+		p := &passenger[V]{
+			reading: reading[V]{key: key, hash: c.space.Hash(key), load: single(load), life: life},
+			landing: make(chan outcome[V], 1),
+		}
+		t := flight.Ticket{Key: key, Gen: c.space.Generation(p.hash), Now: now, Leased: inStep}
+		seat := c.flights.Enter(ctx, t, func(f *flight.Call[V]) (V, error) {
+			defer c.running.Done()
+			if f.Queued {
+				return c.embark(f, &p.reading)
+			}
+			out := <-p.landing
+			return out.value, out.err
+		})
+		seats[key] = seat
+		if !seat.Led {
+			c.running.Done()
+		} else if !seat.Call.Queued {
+			p.call, p.gen = seat.Call, seat.Call.Gen
+			b.ready = append(b.ready, p)
+		}
+	}
+	if len(b.ready) > 0 {
+		b.start(ctx)
+	}
+	return collect(ctx, c, seats, found)
+}
+
+func collect[V any](ctx context.Context, c *Cache[V], seats map[string]flight.Seat[V], found map[string]V) (map[string]V, error) {
+	var failed map[string]error
+	for key, seat := range seats {
+		v, err := seat.Wait(ctx)
+		switch {
+		case err == nil:
+			found[key] = c.handOut(v)
+		case !errors.Is(err, ErrNotFound):
+			if failed == nil {
+				failed = make(map[string]error)
+			}
+			failed[key] = err
+		}
+	}
+	if failed != nil {
+		return found, &KeysError{failed}
+	}
+	return found, nil
+}

@@ -1,0 +1,51 @@
+package tiered
+
+import "time"
+
+// An Option changes one call. Options are values: a hit with options allocates
+// nothing.
+type Option struct {
+	kind optionKind
+	d    time.Duration
+}
+
+type optionKind uint8
+
+const (
+	optionTTL optionKind = iota + 1
+	optionStaleTTL
+	optionBypass
+)
+
+// WithTTL overrides Config.TTL for what this call stores. Of calls that share a
+// load, those of the one that began it count.
+func WithTTL(d time.Duration) Option { return Option{optionTTL, d} }
+
+// WithStaleTTL overrides Config.StaleTTL for what this call stores.
+func WithStaleTTL(d time.Duration) Option { return Option{optionStaleTTL, d} }
+
+// Bypass makes Get and GetMany read the source, past both tiers: nothing is
+// looked up, stored or shared. It is for the moment when the exact value
+// matters, such as the price in an order. SourceLimit holds.
+func Bypass() Option { return Option{kind: optionBypass} }
+
+// lifetime is what a call stores with.
+type lifetime struct {
+	ttl, stale time.Duration
+	bypass     bool
+}
+
+func (c *Cache[V]) lifetime(opts []Option) lifetime {
+	l := lifetime{ttl: c.cfg.TTL, stale: c.cfg.StaleTTL}
+	for _, o := range opts {
+		switch o.kind {
+		case optionTTL:
+			l.ttl = max(o.d, time.Millisecond)
+		case optionStaleTTL:
+			l.stale = max(o.d, 0)
+		case optionBypass:
+			l.bypass = true
+		}
+	}
+	return l
+}

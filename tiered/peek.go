@@ -1,0 +1,45 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+)
+
+// Peek returns what the tiers hold and never loads. It returns ErrMiss if they
+// hold nothing that may be served, and ErrNotFound if they know that there is
+// no such record.
+func (c *Cache[V]) Peek(ctx context.Context, key string) (V, error) {
+	var none V
+	if err := c.checkKey(key); err != nil {
+		return none, err
+	}
+	r := &reading[V]{key: key, hash: c.space.Hash(key), began: c.node.Now()}
+	if e := c.hit(r.hash, key, r.began); e != nil {
+		c.counts.localHits.add()
+		if e.negative {
+			return none, ErrNotFound
+		}
+		return c.handOut(e.value), nil
+	}
+	if !c.enter() {
+		return none, ErrClosed
+	}
+	defer c.running.Done()
+	r.gen = c.space.Generation(r.hash)
+	rec, ok := c.look(ctx, r)
+	if !ok {
+		if ctx.Err() != nil {
+			return none, context.Cause(ctx)
+		}
+		return none, fmt.Errorf("%w: Redis cannot be asked", ErrMiss)
+	}
+	found := c.judge(r, rec)
+	if found.do != serve {
+		return none, ErrMiss
+	}
+	v, err := c.serve(ctx, r, found)
+	if err != nil {
+		return none, err
+	}
+	return c.handOut(v), nil
+}

@@ -1,0 +1,98 @@
+package tiered
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/token"
+)
+
+// refreshPause keeps a process from asking again and again about a value that
+// another one is refreshing.
+const refreshPause = 100 * time.Millisecond
+
+// touch is a hit on an entry that may need a refresh: for certain once it has
+// expired, before that with a probability that grows towards the expiry and
+// with the cost of a load (XFetch: Vattani, Chierichetti, Lowenstein, Optimal
+// Probabilistic Cache Stampede Prevention, VLDB 2015).
+func (c *Cache[V]) touch(ctx context.Context, e *entry[V], hash uint64, now coherence.Instant, load Loader[V], life lifetime) {
+	if e.negative || e.weak || load == nil {
+		return
+	}
+	if now >= e.soft {
+		c.counts.staleServed.Add(1)
+	} else if ahead := float64(e.delta) * -math.Log(1-rand.Float64()); now.Add(time.Duration(ahead)) < e.soft {
+		return
+	}
+	if _, running := c.refreshing.LoadOrStore(e.key, nil); running {
+		return
+	}
+	if !c.enter() {
+		c.refreshing.Delete(e.key)
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		defer c.running.Done()
+		defer c.refreshing.Delete(e.key)
+		ctx, cancel := c.until(ctx)
+		defer cancel()
+		r := &reading[V]{key: e.key, hash: hash, load: load, life: life}
+		if !c.refresh(ctx, r, e.stamp) {
+			nap(ctx, refreshPause)
+		}
+	}()
+}
+
+func nap(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d/2 + rand.N(d)):
+	}
+}
+
+// refresh replaces the value with the given stamp by a fresh one, once in the
+// fleet. It reports whether this process now has a fresh value.
+func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], stamp [stampLength]byte) bool {
+	r.began = c.node.Now()
+	r.gen = c.space.Generation(r.hash)
+	rec, ok := c.look(ctx, r)
+	if !ok {
+		return false
+	}
+	found := c.judge(r, rec)
+	if found.do != serve {
+		return false // invalidated, being loaded, or being written: a read will see to it
+	}
+	if found.record.Stamp != stamp { // somebody has refreshed it
+		c.keep(r, found.value, &encoded{header: found.record.Header, stamp: found.record.Stamp, size: len(found.record.Payload)})
+		return true
+	}
+	t := token.New()
+	if mine, err := c.remote.lock(ctx, stamp, t); err != nil || !mine {
+		return false
+	}
+	return c.reload(ctx, r, stamp, t)
+}
+
+// reload loads under the refresh lock. If that fails the lock stands until it
+// expires, so that a failing source is asked once per LeaseTTL.
+func (c *Cache[V]) reload(ctx context.Context, r *reading[V], stamp [stampLength]byte, t token.Token) bool {
+	stop := c.renewing(ctx, lock{c.remote.lockKey(stamp), t.String()})
+	v, took, err := admitIdle(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
+	stop()
+	rec, err := c.encode(t, r, v, err, took)
+	if rec == nil {
+		return false
+	}
+	stored, err := c.remote.replace(ctx, r.key, string(stamp[:]), rec.bytes, rec.px)
+	if err != nil || !stored || !c.node.Holds(r.view) {
+		return false
+	}
+	c.counts.refreshes.Add(1)
+	c.keep(r, v, rec)
+	return true
+}

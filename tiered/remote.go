@@ -1,0 +1,322 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/coherence"
+	shared "github.com/tiercache/tiercache/internal/script"
+	"github.com/tiercache/tiercache/internal/token"
+	"github.com/tiercache/tiercache/tiered/internal/script"
+)
+
+// remote is the tier in Redis: one record a key. Every method makes one round
+// trip, bounded by the node's Timeout. Each may be sent twice by the client, and
+// every script answers the second time as it did the first.
+type remote struct {
+	rdb     redis.UniversalClient
+	scripts *shared.Runner
+	space   *coherence.Space
+	prefix  string // of value keys
+	locks   string // of refresh locks
+	inbox   string // this node's name
+	timeout time.Duration
+	lease   time.Duration
+	fence   time.Duration
+}
+
+func newRemote(node *coherence.Node, name string, lease, fence time.Duration) *remote {
+	fleet := node.Config().Fleet
+	return &remote{
+		rdb: node.Redis(), scripts: node.Scripts(),
+		prefix: fleet + ":" + name + ":", locks: fleet + ":~r:",
+		inbox: node.Name(), timeout: node.Config().Timeout,
+		lease: lease, fence: fence,
+	}
+}
+
+// kind says what stands in a key.
+type kind uint8
+
+const (
+	absent kind = iota
+	value       // raw holds the record
+	leased      // somebody is loading
+	fenced      // somebody is writing
+	mine        // this process holds the lease
+)
+
+// record is what a read or ACQUIRE found.
+type record struct {
+	kind  kind
+	raw   []byte
+	lease string // proof of ownership, where kind is mine
+}
+
+const (
+	stampLength  = 16
+	leaseHeader  = 33 // 'L' token grant; inboxes follow
+	inboxLength  = 8
+	maxPollDelay = 50 * time.Millisecond
+)
+
+func classify(raw []byte) record {
+	if len(raw) == 0 {
+		return record{}
+	}
+	switch raw[0] {
+	case 'V':
+		return record{kind: value, raw: raw}
+	case 'L':
+		return record{kind: leased, raw: raw}
+	case 'F':
+		return record{kind: fenced, raw: raw}
+	}
+	return record{kind: absent} // foreign: ACQUIRE replaces it
+}
+
+// awaitedBy reports whether a node is on a lease's wake-up list.
+func (r record) awaitedBy(inbox string) bool {
+	for at := leaseHeader; at+inboxLength <= len(r.raw); at += inboxLength {
+		if string(r.raw[at:at+inboxLength]) == inbox {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *remote) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, r.timeout)
+}
+
+// get reads a key.
+func (r *remote) get(ctx context.Context, key string) (record, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	return read(r.rdb.Get(ctx, r.prefix+key))
+}
+
+// getMany reads keys in one pipeline; a cluster client splits it by node.
+func (r *remote) getMany(ctx context.Context, keys []string) ([]record, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	pipe := r.rdb.Pipeline()
+	cmds := make([]*redis.StringCmd, len(keys))
+	for i, key := range keys {
+		cmds[i] = pipe.Get(ctx, r.prefix+key)
+	}
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	records := make([]record, len(keys))
+	for i, cmd := range cmds {
+		var err error
+		if records[i], err = read(cmd); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}
+
+func read(cmd *redis.StringCmd) (record, error) {
+	raw, err := cmd.Bytes()
+	switch {
+	case err == nil:
+		return classify(raw), nil
+	case errors.Is(err, redis.Nil), redis.HasErrorPrefix(err, "WRONGTYPE"):
+		return record{}, nil
+	}
+	return record{}, err
+}
+
+// acquire asks for the leases of keys, replacing values with the given stamps
+// ("" where none may be replaced).
+func (r *remote) acquire(ctx context.Context, keys []string, tokens []token.Token, stamps []string) ([]record, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	calls := make([]shared.Call, len(keys))
+	for i, key := range keys {
+		calls[i] = shared.Call{Script: script.Acquire, Keys: []string{r.prefix + key},
+			Args: []any{tokens[i].String(), r.lease.Milliseconds(), stamps[i]}}
+	}
+	records := make([]record, len(keys))
+	for i, result := range r.scripts.Each(ctx, calls...) {
+		if result.Err != nil {
+			return nil, result.Err
+		}
+		switch reply := result.Value.(type) {
+		case int64:
+			records[i] = record{kind: mine, lease: script.LeaseID(tokens[i], reply)}
+		case string:
+			records[i] = classify([]byte(reply))
+		default:
+			return nil, fmt.Errorf("tiercache: ACQUIRE answered %T", reply)
+		}
+	}
+	return records, nil
+}
+
+// wait puts this node on the wake-up list of a lease. It returns how long the
+// lease lasts, or what stands there instead.
+func (r *remote) wait(ctx context.Context, key string) (time.Duration, record, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	reply, err := r.scripts.Run(ctx, script.Wait, []string{r.prefix + key}, r.inbox)
+	switch reply := reply.(type) {
+	case int64:
+		return time.Duration(reply) * time.Millisecond, record{kind: leased}, err
+	case string:
+		return 0, classify([]byte(reply)), err
+	}
+	return 0, record{}, err
+}
+
+// renew makes locks last for another lease.
+func (r *remote) renew(ctx context.Context, locks []lock) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	calls := make([]shared.Call, len(locks))
+	for i, l := range locks {
+		calls[i] = shared.Call{Script: script.Renew, Keys: []string{l.key}, Args: []any{l.id, r.lease.Milliseconds()}}
+	}
+	r.scripts.Each(ctx, calls...)
+}
+
+// fill is a record to be stored under a lease; without one the lease is given up.
+type fill struct {
+	key    string
+	lease  string // its id; a token is enough to give up
+	record []byte
+	px     time.Duration
+}
+
+// commit ends leases. It reports for each whether the record was stored; an
+// error counts as not stored.
+func (r *remote) commit(ctx context.Context, fills ...fill) []bool {
+	ctx, cancel := r.bounded(context.WithoutCancel(ctx)) // a lease is given back in any case
+	defer cancel()
+	calls := make([]shared.Call, len(fills))
+	for i, f := range fills {
+		calls[i] = shared.Call{Script: script.Commit, Keys: []string{r.prefix + f.key},
+			Args: []any{f.lease, f.record, millis(f.px), r.space.InboxPrefix(), r.space.WakePayload(f.key)}}
+	}
+	stored := make([]bool, len(fills))
+	for i, result := range r.scripts.Each(ctx, calls...) {
+		stored[i] = result.Err == nil && result.Value == int64(1) && len(fills[i].record) > 0
+	}
+	return stored
+}
+
+// replace swaps the value with the given stamp for a fresher one.
+func (r *remote) replace(ctx context.Context, key, stamp string, rec []byte, px time.Duration) (bool, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	reply, err := r.scripts.Run(ctx, script.Replace, []string{r.prefix + key}, stamp, rec, millis(px))
+	return reply == int64(1), err
+}
+
+// lock takes the refresh lock of the value with the given stamp. A new value has
+// a new stamp, so nobody ever unlocks: N nodes refresh a value once.
+func (r *remote) lock(ctx context.Context, stamp [stampLength]byte, t token.Token) (bool, error) {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	return r.rdb.SetNX(ctx, r.lockKey(stamp), "L"+t.String(), r.lease).Result()
+}
+
+func (r *remote) lockKey(stamp [stampLength]byte) string { return r.locks + token.Token(stamp).Hex() }
+
+// raise fences a key and announces it. The returned id is the proof of the fence.
+func (r *remote) raise(ctx context.Context, key string, t token.Token) (id string, receipt coherence.Receipt, err error) {
+	call := shared.Call{Script: script.Fence, Keys: []string{r.prefix + key},
+		Args: []any{t.String(), r.fence.Milliseconds(), r.space.InboxPrefix(), r.space.WakePayload(key)}}
+	reply, receipt, err := r.space.AnnounceBehind(ctx, call, key)
+	if err != nil {
+		return "", receipt, err
+	}
+	fields, _ := reply.([]any)
+	if len(fields) != 2 {
+		return "", receipt, fmt.Errorf("tiercache: FENCE answered %v", reply)
+	}
+	expiry, ok := fields[1].(int64)
+	if !ok {
+		return "", receipt, fmt.Errorf("tiercache: FENCE answered expiry %v", fields[1])
+	}
+	return script.FenceID(t, expiry), receipt, nil
+}
+
+// lowered is what became of a fence.
+type lowered uint8
+
+const (
+	fenceLost lowered = iota // unknown or gone: invalidate again
+	fenceCleared
+	fenceWritten // and the record stands in its place
+)
+
+// lower removes a fence, storing rec if no other write overlapped, and asks
+// whether the announcement made with the fence is still part of the history.
+func (r *remote) lower(ctx context.Context, key, id string, rec []byte, px time.Duration, receipt coherence.Receipt) lowered {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	results := r.scripts.Each(ctx, r.unfence(key, id, rec, px), r.space.Confirm(receipt))
+	if results[0].Err != nil && len(rec) > 0 && redis.HasErrorPrefix(results[0].Err, "OOM") {
+		results[0] = r.scripts.Each(ctx, r.unfence(key, id, nil, px))[0]
+	}
+	remaining, ok := results[0].Value.(int64)
+	if !ok || remaining < 0 || results[1].Value != int64(1) {
+		return fenceLost
+	}
+	if remaining == 1 {
+		return fenceWritten
+	}
+	return fenceCleared
+}
+
+func (r *remote) unfence(key, id string, rec []byte, px time.Duration) shared.Call {
+	return shared.Call{Script: script.Unfence, Keys: []string{r.prefix + key}, Args: []any{id, rec, millis(px)}}
+}
+
+// withdraw removes a fence under which nothing was written; if that fails, it
+// expires by itself.
+func (r *remote) withdraw(ctx context.Context, key, id string) {
+	ctx, cancel := r.bounded(context.WithoutCancel(ctx))
+	defer cancel()
+	r.scripts.Each(ctx, r.unfence(key, id, nil, time.Millisecond))
+}
+
+// erase removes what stands under keys, so that nobody finds data older than an
+// announcement.
+func (r *remote) erase(ctx context.Context, keys []string) error {
+	const batch = 512
+	for len(keys) > 0 {
+		part := keys[:min(len(keys), batch)]
+		keys = keys[len(part):]
+		if err := r.invalidate(ctx, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *remote) invalidate(ctx context.Context, keys []string) error {
+	ctx, cancel := r.bounded(ctx)
+	defer cancel()
+	calls := make([]shared.Call, len(keys))
+	for i, key := range keys {
+		calls[i] = shared.Call{Script: script.Inval, Keys: []string{r.prefix + key},
+			Args: []any{r.space.InboxPrefix(), r.space.WakePayload(key)}}
+	}
+	for _, result := range r.scripts.Each(ctx, calls...) {
+		if result.Err != nil {
+			return result.Err
+		}
+	}
+	return nil
+}
+
+// millis rounds up to what Redis takes as an expiry.
+func millis(d time.Duration) int64 {
+	return max(1, int64((d+time.Millisecond-1)/time.Millisecond))
+}

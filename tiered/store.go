@@ -1,0 +1,138 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/token"
+	"github.com/tiercache/tiercache/tiered/internal/envelope"
+)
+
+// encoded is a value as Redis holds it.
+type encoded struct {
+	bytes  []byte
+	px     time.Duration
+	header envelope.Header
+	stamp  [stampLength]byte
+	size   int // of the payload
+}
+
+// earlyRefresh is how many times the cost of a load before expiry a hit begins
+// to consider a refresh: XFetch draws more with probability e^-10.
+const earlyRefresh = 10
+
+// encode turns the outcome of a load into a record: nil if there is nothing to
+// store. The error is the load's own, or why the value cannot be stored.
+func (c *Cache[V]) encode(stamp token.Token, r *reading[V], v V, err error, took time.Duration) (*encoded, error) {
+	negative := errors.Is(err, ErrNotFound)
+	if err != nil && (!negative || c.cfg.NotFoundTTL < 0) {
+		return nil, err
+	}
+	now := c.node.RedisEarliest(c.node.Now())
+	soft, hard := c.expiries(r.life, negative)
+	rec := &encoded{px: hard, stamp: stamp, header: envelope.Header{
+		Negative: negative, Codec: c.cfg.Codec.ID(), Schema: c.cfg.Version, Epoch: r.view.Epoch,
+		Soft: now + soft.Milliseconds(), Hard: now + hard.Milliseconds(), Delta: took,
+	}}
+	rec.bytes = envelope.Begin(nil, stamp, rec.header)
+	head := len(rec.bytes)
+	if !negative {
+		var fault error
+		rec.bytes, fault = guarded(context.Background(), func(context.Context) ([]byte, error) {
+			return c.cfg.Codec.Append(rec.bytes, &v)
+		})
+		if fault != nil {
+			return nil, fmt.Errorf("tiercache: value of key %q in cache %q cannot be encoded: %w", r.key, c.cfg.Name, fault)
+		}
+	}
+	if rec.size = len(rec.bytes) - head; rec.size > c.cfg.MaxValueBytes {
+		c.counts.tooLarge.Add(1)
+		return nil, &TooLargeError{Cache: c.cfg.Name, Key: r.key, Size: rec.size, Max: c.cfg.MaxValueBytes}
+	}
+	if fault := envelope.Finish(rec.bytes); fault != nil {
+		return nil, fmt.Errorf("tiercache: value of key %q in cache %q: %w", r.key, c.cfg.Name, fault)
+	}
+	return rec, err
+}
+
+// expiries draws the soft and the hard lifetime. What does not exist is never
+// served stale.
+func (c *Cache[V]) expiries(l lifetime, negative bool) (soft, hard time.Duration) {
+	if negative {
+		soft = c.jittered(c.cfg.NotFoundTTL)
+		return soft, soft
+	}
+	soft = c.jittered(l.ttl)
+	return soft, soft + l.stale
+}
+
+func (c *Cache[V]) jittered(d time.Duration) time.Duration {
+	return max(time.Millisecond, d-time.Duration(c.cfg.Jitter*rand.Float64()*float64(d)))
+}
+
+// keep stores a local copy of what stands in Redis. It does not outlive the
+// record there (I17).
+func (c *Cache[V]) keep(r *reading[V], v V, rec *encoded) *entry[V] {
+	now := c.node.Now()
+	h := &rec.header
+	e := &entry[V]{
+		key: r.key, value: v, gen: r.gen, loaded: r.began, stamp: rec.stamp, negative: h.Negative,
+		delta: int64(h.Delta),
+		soft:  now.Add(c.untilRedis(h.Soft)),
+		hard:  min(now.Add(c.untilRedis(h.Hard)), r.began.Add(c.cfg.LocalTTL)),
+	}
+	e.early = e.soft.Add(-earlyRefresh * h.Delta)
+	c.local.set(r.hash, e, rec.size)
+	return e
+}
+
+// keepWeak stores a local copy of what was loaded without Redis.
+func (c *Cache[V]) keepWeak(r *reading[V], v V, rec *encoded) {
+	end := r.began.Add(c.bound) + 1
+	c.local.set(r.hash, &entry[V]{
+		key: r.key, value: v, gen: r.gen, loaded: r.began, early: end, soft: end, hard: end,
+		negative: rec.header.Negative, weak: true,
+	}, rec.size)
+}
+
+// tokenOf returns the token in a lease or fence id.
+func tokenOf(id string) (t token.Token) {
+	copy(t[:], id)
+	return t
+}
+
+// lock is a lease or a refresh lock to be kept alive.
+type lock struct {
+	key string // in Redis
+	id  string
+}
+
+// renewing keeps locks alive until stop is called. One that is lost stays so:
+// what is loaded under it will be refused.
+func (c *Cache[V]) renewing(ctx context.Context, locks ...lock) (stop func()) {
+	if len(locks) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(c.cfg.LeaseTTL / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				c.remote.renew(ctx, locks)
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
