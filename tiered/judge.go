@@ -103,8 +103,11 @@ func (c *Cache[V]) serve(ctx context.Context, r *reading[V], s step[V]) (V, erro
 	return e.value, nil
 }
 
-// millisecond instants of Redis become local ones on the safe side: the Redis
-// clock may already show the latest time possible.
+// untilRedis returns the time left until the Redis clock shows ms, on the safe
+// side: it may already show the latest time possible. Whatever a record says,
+// the result is within maxLocalLife.
 func (c *Cache[V]) untilRedis(ms int64) time.Duration {
-	return time.Duration(ms-c.node.RedisLatest(c.node.Now())) * time.Millisecond
+	const limit = int64(maxLocalLife / time.Millisecond)
+	left := ms - c.node.RedisLatest(c.node.Now())
+	return time.Duration(min(max(left, -limit), limit)) * time.Millisecond
 }

@@ -61,6 +61,7 @@ const (
 	stampLength  = 16
 	leaseHeader  = 33 // 'L' token grant; inboxes follow
 	inboxLength  = 8
+	fenceLength  = 30 // flag token expiry, repeated behind 'F'
 	maxPollDelay = 50 * time.Millisecond
 )
 
@@ -68,15 +69,15 @@ func classify(raw []byte) record {
 	if len(raw) == 0 {
 		return record{}
 	}
-	switch raw[0] {
-	case 'V':
+	switch n := len(raw); {
+	case raw[0] == 'V':
 		return record{kind: value, raw: raw}
-	case 'L':
+	case raw[0] == 'L' && n >= leaseHeader && (n-leaseHeader)%inboxLength == 0:
 		return record{kind: leased, raw: raw}
-	case 'F':
+	case raw[0] == 'F' && n > 1 && (n-1)%fenceLength == 0:
 		return record{kind: fenced, raw: raw}
 	}
-	return record{kind: absent} // foreign: ACQUIRE replaces it
+	return record{kind: absent} // foreign or malformed: ACQUIRE replaces it
 }
 
 // awaitedBy reports whether a node is on a lease's wake-up list.

@@ -129,13 +129,13 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 	case fenceLost:
 		if err := c.space.Announce(ctx, w.key); err != nil {
 			c.counts.unconfirmed.Add(1)
-			return v, err
+			return c.handOut(v), err
 		}
 	}
 	if deleted {
 		return none, ErrNotFound
 	}
-	return v, nil
+	return c.handOut(v), nil
 }
 
 // Invalidate makes every node and Redis drop keys, ends loads of them that are

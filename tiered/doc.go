@@ -1,0 +1,68 @@
+// Package tiered is a two-tier cache: ristretto in each process above one Redis,
+// faster than either alone and never staler than a stated bound.
+//
+//	products, err := tiered.New(node, tiered.Config[Product]{Name: "product", TTL: 5 * time.Minute})
+//
+//	p, err := products.Get(ctx, id, repo.Product)      // cache-aside
+//	p, err = products.Update(ctx, id, repo.SavePrice)  // write-through, fenced
+//	err = products.Invalidate(ctx, id)                 // the source was written elsewhere
+//
+// # What is promised
+//
+// After Update or Invalidate has returned nil, no node serves an older value for
+// longer than coherence.Config.MaxStale (1 s), and the writer's own node not at
+// all. That holds whatever message was lost, whichever reader was in the middle
+// of a load, and when Redis restarts on old data or fails over; see package
+// coherence for the proof. A value's TTL plays no part in it.
+//
+// # A local hit
+//
+// A copy proves itself at every hit, in this order: the node's lease (it has
+// heard everything announced up to MaxStale ago), the key's generation (nothing
+// was announced since before the copy was read), the expiry. Ristretto stores
+// and evicts; its deletions are not relied upon.
+//
+// # The record of a key in Redis
+//
+// One string a key, which is a value, a lease (somebody is loading) or fences
+// (somebody is writing). A load stores its value only under the lease that it
+// took, and an invalidation takes the lease away: the delete that races a load
+// wins. Update fences the key before it calls the writer, so that a crash at any
+// point leaves no old value behind: nobody caches a fenced key, and a fence
+// expires. When fences of two writers overlap, neither writes through, because
+// nobody can tell whose value the source holds.
+//
+// # Sharing loads
+//
+// Reads of one key share a load in the process (singleflight) and across the
+// fleet (the lease; waiters are woken by the holder). A read joins only a load
+// that began after the last invalidation it must see: the flight's key holds the
+// generation. Each waiter obeys its own context, and a load that nobody waits
+// for is cancelled.
+//
+// # Without Redis
+//
+// The lease is the circuit breaker. A node that has not reached Redis for
+// MaxStale does not ask it any more, so no call pays a timeout; it loads from the
+// source, at most SourceLimit at once, and keeps what it loaded for MaxStale.
+// Update is refused (ErrNotWritten): what cannot be announced is not written.
+//
+// # Goroutines
+//
+// Loaders run in goroutines of their own, as do flights, batches of GetMany,
+// refreshes, and the renewal of a lease while its load runs. Close cancels their
+// contexts and waits for all of them. Ristretto has its own and ends them.
+//
+// # Caveats
+//
+//   - Writes that bypass Update and Invalidate are seen when the TTL ends.
+//   - A source with lagging replicas: load from the primary, or an old row is
+//     cached after the write that replaced it.
+//   - Values are shared between readers unless Config.Clone is set.
+//   - A loader that calls back into the cache for its own key waits for itself
+//     until its context ends.
+//   - An Update whose writer failed with an error that is not RolledBack leaves
+//     its key uncached until FenceTTL is over.
+//   - There is no Set: a value written to the source outside a fence cannot be
+//     cached safely, because two writers may end in two orders.
+package tiered
