@@ -1,0 +1,77 @@
+package codec
+
+import (
+	"errors"
+	"io"
+	"math"
+)
+
+// A reader feeds checked bytes to a msgpack.Decoder and keeps it from taking a
+// timestamp for something else.
+//
+// Where the decoder wants a map and meets an extension, it skips the extension's
+// header and reads the *body* as the header of the map: in a type that has both a
+// time and a map, a well-formed timestamp whose body starts df ff ff ff ff asks
+// for four billion entries. No check of the bytes alone can tell. But the decoder
+// reads a body it knows for a timestamp in one Read, and the header of a map with
+// ReadByte; so a ReadByte at the start of a body is an error.
+//
+// Skipping reads the body in the same Read as what is before it. It is an error
+// too if the type has decoding methods of its own, because they are handed
+// skipped bytes and may run a decoder over them that has no such reader.
+type reader struct {
+	data       []byte
+	pos        int
+	timestamps []int // where the bodies beyond next start
+	next       int   // where the next body starts
+	strict     bool  // no body may be skipped
+}
+
+var errTimestamp = errors.New("timestamp in place of another type")
+
+// reset starts over with data, in which the bodies of timestamps start at the
+// given offsets, in order.
+func (r *reader) reset(data []byte, timestamps []int, strict bool) {
+	*r = reader{data: data, timestamps: timestamps, strict: strict}
+	r.advance()
+}
+
+func (r *reader) advance() {
+	if len(r.timestamps) == 0 {
+		r.next = math.MaxInt
+		return
+	}
+	r.next, r.timestamps = r.timestamps[0], r.timestamps[1:]
+}
+
+func (r *reader) ReadByte() (byte, error) {
+	if r.pos >= len(r.data) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	if r.pos == r.next {
+		return 0, errTimestamp
+	}
+	c := r.data[r.pos]
+	r.pos++
+	return c, nil
+}
+
+func (r *reader) UnreadByte() error {
+	r.pos--
+	return nil
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if r.pos >= len(r.data) {
+		return 0, io.ErrUnexpectedEOF
+	}
+	start := r.pos
+	n := copy(p, r.data[start:])
+	r.pos += n
+	for ; r.next < r.pos; r.advance() {
+		if r.strict && start < r.next {
+			return 0, errTimestamp
+		}
+	}
+	return n, nil
+}
