@@ -1,0 +1,223 @@
+package script
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A Call is one run of a script. Keys must be all the keys it touches.
+type Call struct {
+	Script *Script
+	Keys   []string
+	Args   []any
+}
+
+// A Result is the outcome of a Call. A nil reply is a nil Value and no error. Other
+// values are int64, string and []any, as go-redis returns them.
+type Result struct {
+	Value any
+	Err   error
+}
+
+// ErrNotRun is the error of a call that was not sent because one before it had failed.
+const ErrNotRun = runError("script: not run, a script before it failed")
+
+type runError string
+
+func (e runError) Error() string { return string(e) }
+
+// A Runner runs scripts through one client. It is safe for concurrent use.
+//
+// Errors of the network and of the server are returned as they are, but never with
+// keys or arguments in their text. A call that failed may have run. Runner sets no
+// deadlines: those of ctx and of the client hold.
+type Runner struct {
+	rdb      redis.UniversalClient
+	pipeline bool        // one connection keeps the order of its commands
+	plain    atomic.Bool // a server refused script flags: send none any more
+}
+
+// NewRunner returns a runner that uses rdb and does not close it.
+func NewRunner(rdb redis.UniversalClient) *Runner {
+	_, standalone := rdb.(*redis.Client)
+	return &Runner{rdb: rdb, pipeline: standalone}
+}
+
+// Run runs s and returns its reply.
+func (r *Runner) Run(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
+	result := r.one(ctx, Call{Script: s, Keys: keys, Args: args})
+	return result.Value, result.Err
+}
+
+// Ordered runs calls one after the other and returns their results, one for each,
+// with the first error among them. A standalone client sends them in one pipeline, in
+// which a call that fails does not stop those after it. Any other client sends each
+// when the one before it has succeeded; those left out have ErrNotRun.
+//
+// If the server has forgotten one of the scripts all of them are run again, so that a
+// call never takes effect before the ones ahead of it have.
+func (r *Runner) Ordered(ctx context.Context, calls ...Call) ([]Result, error) {
+	results := make([]Result, len(calls))
+	if r.pipeline {
+		r.together(ctx, calls, results)
+	} else {
+		r.inTurn(ctx, calls, results)
+	}
+	for _, result := range results {
+		if result.Err != nil {
+			return results, result.Err
+		}
+	}
+	return results, nil
+}
+
+func (r *Runner) together(ctx context.Context, calls []Call, results []Result) {
+	mode := byDigest
+	for {
+		r.send(ctx, mode, calls, results)
+		next := mode
+		for _, result := range results {
+			next = max(next, r.after(mode, result.Err))
+		}
+		if next == mode {
+			return
+		}
+		mode = next
+	}
+}
+
+func (r *Runner) inTurn(ctx context.Context, calls []Call, results []Result) {
+	var failed bool
+	for i, call := range calls {
+		if failed {
+			results[i].Err = ErrNotRun
+			continue
+		}
+		results[i] = r.one(ctx, call)
+		failed = results[i].Err != nil
+	}
+}
+
+// Each runs calls that do not depend on each other and returns their results, one for
+// each. They travel in one pipeline, which a cluster client splits by node.
+func (r *Runner) Each(ctx context.Context, calls ...Call) []Result {
+	results := make([]Result, len(calls))
+	r.send(ctx, byDigest, calls, results)
+	for mode := bySource; mode <= byPlainSource; mode++ {
+		r.repeat(ctx, mode, calls, results)
+	}
+	return results
+}
+
+// repeat sends those calls again whose error asks for mode.
+func (r *Runner) repeat(ctx context.Context, mode mode, calls []Call, results []Result) {
+	var again []Call
+	var index []int
+	for i, result := range results {
+		if r.after(mode-1, result.Err) == mode {
+			again, index = append(again, calls[i]), append(index, i)
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	repeated := make([]Result, len(again))
+	r.send(ctx, mode, again, repeated)
+	for i, result := range repeated {
+		results[index[i]] = result
+	}
+}
+
+func (r *Runner) one(ctx context.Context, call Call) Result {
+	for mode := byDigest; ; {
+		cmd := r.add(ctx, r.rdb, mode, call)
+		result := resultOf(cmd)
+		next := r.after(mode, result.Err)
+		if next == mode {
+			return result
+		}
+		mode = next
+	}
+}
+
+// mode is how a script is sent. Each is tried only when the one before it was refused,
+// and a refused script has not run.
+type mode int
+
+const (
+	byDigest mode = iota
+	bySource
+	byPlainSource // without flags
+)
+
+// after returns the mode to try after err in mode, or mode itself if err stands.
+func (r *Runner) after(mode mode, err error) mode {
+	switch {
+	case mode == byDigest && redis.HasErrorPrefix(err, "NOSCRIPT"):
+		return bySource
+	case mode == bySource && refusesFlags(err):
+		r.plain.Store(true)
+		return byPlainSource
+	}
+	return mode
+}
+
+func (r *Runner) send(ctx context.Context, mode mode, calls []Call, results []Result) {
+	if len(calls) == 0 {
+		return
+	}
+	pipe := r.rdb.Pipeline()
+	cmds := make([]*redis.Cmd, len(calls))
+	for i, call := range calls {
+		cmds[i] = r.add(ctx, pipe, mode, call)
+	}
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	for i, cmd := range cmds {
+		results[i] = resultOf(cmd)
+	}
+}
+
+// add sends call to c, or queues it if c is a pipeline.
+func (r *Runner) add(ctx context.Context, c redis.Scripter, mode mode, call Call) *redis.Cmd {
+	form := call.Script.preferred
+	if r.plain.Load() {
+		form = call.Script.plain
+	}
+	if mode == byDigest {
+		return c.EvalSha(ctx, form.digest, call.Keys, call.Args...)
+	}
+	return c.Eval(ctx, form.source, call.Keys, call.Args...)
+}
+
+func resultOf(cmd *redis.Cmd) Result {
+	value, err := cmd.Result()
+	switch {
+	case err == nil:
+		return Result{Value: value}
+	case errors.Is(err, redis.Nil):
+		return Result{}
+	}
+	return Result{Err: withoutArgs(err)}
+}
+
+// withoutArgs cuts what a server quotes of a command it does not know: its arguments.
+func withoutArgs(err error) error {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return err
+	}
+	if head, _, found := strings.Cut(reply.Error(), ", with args beginning with"); found {
+		return serverError(head)
+	}
+	return err
+}
+
+// serverError is an error reply of a server.
+type serverError string
+
+func (e serverError) Error() string { return string(e) }
+func (serverError) RedisError()     {}
