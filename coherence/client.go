@@ -52,7 +52,7 @@ func openClient(c *redis.Client, cfg Config, watch func(onConnect) onConnect) (c
 	}
 	o.OnConnect = watch(o.OnConnect)
 	o.Limiter, o.AutoPipelineOptions, o.PushNotificationProcessor = nil, nil, nil
-	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, 0
+	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, 0
 	o.MaxRetries, o.DialerRetries = -1, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
 	cs.control = redis.NewClient(&o)
@@ -75,13 +75,18 @@ func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onCon
 	}
 	o.OnConnect = watch(o.OnConnect)
 	o.AutoPipelineOptions = nil
-	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, 0
+	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, 0
 	o.MaxRetries, o.DialerRetries = -1, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
 	o.ClusterStateReloadInterval = min(o.ClusterStateReloadInterval, time.Second)
 	cs.control = redis.NewClusterClient(&o)
 	return cs, nil
 }
+
+// controlPool is far more than the prober's one connection: after as many
+// failed dials a pool of go-redis pauses for a second, and the node would be
+// back in step that much later than Redis.
+const controlPool = 1024
 
 func copied[T any](p *T) *T {
 	if p == nil {

@@ -17,6 +17,6 @@ var (
 	confirmSource string
 
 	appendScript  = script.New(appendSource, true)
-	meetScript    = script.New(meetSource, false)
+	meetScript    = script.New(meetSource, true)
 	confirmScript = script.New(confirmSource, false)
 )

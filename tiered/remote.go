@@ -204,9 +204,15 @@ func (r *remote) commit(ctx context.Context, fills ...fill) []bool {
 			Args: []any{f.lease, f.record, millis(f.px), r.space.InboxPrefix(), r.space.WakePayload(f.key)}}
 	}
 	stored := make([]bool, len(fills))
+	var full []shared.Call // refused for want of memory: give up instead, so that nobody waits
 	for i, result := range r.scripts.Each(ctx, calls...) {
 		stored[i] = result.Err == nil && result.Value == int64(1) && len(fills[i].record) > 0
+		if redis.HasErrorPrefix(result.Err, "OOM") {
+			calls[i].Args[1] = ""
+			full = append(full, calls[i])
+		}
 	}
+	r.scripts.Each(ctx, full...)
 	return stored
 }
 
