@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
 )
@@ -77,22 +78,30 @@ func pause(ctx context.Context, d time.Duration) {
 // receive reads one subscription until it fails. It does not use
 // PubSub.Channel, which drops messages and hides reconnections. After any error
 // the connection is closed: half a reply may have been read.
+//
+// The context of its calls is spent once it is connected: go-redis takes from
+// it what it needs to read and write, and cannot connect anew by itself, which
+// it does under the lock that Ping and Close take.
 func (n *Node) receive(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	n.sub.confirmed.Store(math.MaxInt64)
-	ps := n.clients.data.Subscribe(ctx, n.keys.channel, n.keys.inboxes+n.name)
+	defer n.sub.confirmed.Store(math.MaxInt64)
+	connecting, connected := context.WithTimeout(ctx, 4*n.cfg.Timeout)
+	ps := n.clients.data.Subscribe(connecting, n.keys.channel, n.keys.inboxes+n.name)
+	connected()
+	spent, spend := context.WithCancel(context.Background())
+	spend()
 	n.sub.set(ps)
 	defer n.sub.renew()
-	stop := context.AfterFunc(ctx, n.sub.renew)
+	stop := context.AfterFunc(ctx, func() { _ = ps.Close() })
 	defer stop()
 
 	var pinger sync.WaitGroup
 	defer pinger.Wait()
 	defer cancel()
-	pinger.Go(func() { n.ping(ctx, ps) })
+	pinger.Go(func() { n.ping(ctx, spent, ps) })
 	for {
-		m, err := ps.ReceiveTimeout(ctx, 3*n.cfg.Probe)
+		m, err := ps.ReceiveTimeout(spent, 3*n.cfg.Probe)
 		if err != nil {
 			return
 		}
@@ -109,7 +118,7 @@ func (n *Node) receive(ctx context.Context) {
 }
 
 // ping asks for a sign of life every Probe; receive gives up after three.
-func (n *Node) ping(ctx context.Context, ps *redis.PubSub) {
+func (n *Node) ping(ctx, spent context.Context, ps *redis.PubSub) {
 	tick := time.NewTicker(n.cfg.Probe)
 	defer tick.Stop()
 	for {
@@ -117,7 +126,7 @@ func (n *Node) ping(ctx context.Context, ps *redis.PubSub) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if ps.Ping(ctx) != nil {
+			if ps.Ping(spent) != nil {
 				return // receive notices the silence
 			}
 		}
@@ -134,6 +143,9 @@ func (n *Node) deliver(m *redis.Message) {
 	if err != nil {
 		n.distrust(err)
 		return
+	}
+	if mutant.ApplyLate {
+		n.history.advance(e)
 	}
 	n.apply(e) // first: it does no harm twice, and nobody may stand at e without it
 	if !n.history.advance(e) {

@@ -22,16 +22,20 @@ type clients struct {
 func open(rdb redis.UniversalClient, cfg Config, watch func(onConnect) onConnect) (clients, error) {
 	switch c := rdb.(type) {
 	case *redis.Client:
-		return openClient(c, cfg, watch)
+		if c != nil {
+			return openClient(c, cfg, watch)
+		}
 	case *redis.ClusterClient:
-		return openCluster(c, cfg, watch)
+		if c != nil {
+			return openCluster(c, cfg, watch)
+		}
 	case *redis.Ring:
 		return clients{}, errors.New("coherence.Join: *redis.Ring is refused: its shards share no history; use a Cluster client")
 	case nil:
-		return clients{}, errors.New("coherence.Join: the Redis client is nil")
 	default:
 		return clients{}, fmt.Errorf("coherence.Join: %T is not a *redis.Client or *redis.ClusterClient", rdb)
 	}
+	return clients{}, errors.New("coherence.Join: the Redis client is nil")
 }
 
 var errClientCache = errors.New("coherence.Join: the client caches replies itself (ClientSideCache), which this node could not invalidate; switch it off")

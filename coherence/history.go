@@ -3,6 +3,8 @@ package coherence
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 const (
@@ -43,32 +45,42 @@ const (
 	unclear                  // too much happened during the probe: probe again
 )
 
-// position returns the place reached, to be taken before a probe is sent.
+// held returns position and epoch, to be taken before a probe is sent.
+func (h *history) held() report {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return report{at: h.at, epoch: h.epoch.Load()}
+}
+
+// position returns the place reached.
 func (h *history) position() (position, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.at, h.joined
 }
 
-// judge compares a report with this node's history; sent is the position held
-// when the probe was sent. Pub/sub may have run ahead of the reply meanwhile.
-func (h *history) judge(sent position, r report) verdict {
+// judge compares a report with this node's history; sent is what was held when
+// the probe was sent. Pub/sub may have run ahead of the reply meanwhile, and the
+// journal may have raised the epoch.
+func (h *history) judge(sent, r report) verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case r.epoch == 0 || r.epoch < h.epoch.Load():
+	case r.epoch == 0 || r.epoch < sent.epoch && !mutant.EpochBack:
 		return epochLost
+	case r.epoch < h.epoch.Load() && !mutant.EpochBack:
+		return unclear
 	case !h.joined || r.epoch > h.epoch.Load():
 		return newEpoch
-	case r.at.n < sent.n:
+	case r.at.n < sent.at.n && !mutant.NoRollback:
 		return forked
-	case r.at.n > h.at.n+ring:
+	case r.at.n > h.at.n+ring && !mutant.NoLost:
 		return lost
 	case r.at.n > h.at.n:
 		return behind
 	case h.at.n-r.at.n >= remembered:
 		return unclear
-	case h.past[r.at.n%remembered] != r.at:
+	case h.past[r.at.n%remembered] != r.at && !mutant.NoChain:
 		return forked
 	}
 	return inStep
@@ -82,7 +94,7 @@ func (h *history) advance(e entry) bool {
 	if h.past[e.at.n%remembered] == e.at && e.at.n <= h.at.n {
 		return true // delivered twice, or already repaired
 	}
-	if !h.joined || e.at.n != h.at.n+1 || e.prev != h.at.nonce {
+	if !h.joined || e.at.n != h.at.n+1 || e.prev != h.at.nonce && !mutant.NoLink {
 		return false
 	}
 	h.stand(e.at)

@@ -6,19 +6,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // journal keeps failed invalidations and repeats them until Redis confirms
 // them. It is bounded: beyond its size all of L2 is voided instead.
 type journal struct {
 	node *Node
-	size atomic.Int64 // keys held, for a fast look
+	size atomic.Int64 // keys held; written under mu, as full is, for a fast look
+	full atomic.Bool  // void everything
 	more chan struct{}
 
 	mu    sync.Mutex
 	keys  map[*Space]map[string]uint64 // key and when it last failed, as a count
 	fails uint64
-	full  bool // void everything
+	ended bool
 }
 
 // chunk is the number of keys of one retry.
@@ -30,16 +33,21 @@ func (j *journal) init(n *Node) {
 	j.keys = make(map[*Space]map[string]uint64)
 }
 
-func (j *journal) add(s *Space, keys []string, cause error) {
+// add takes over keys whose announcement failed; false if the node was closed.
+func (j *journal) add(s *Space, keys []string, cause error) bool {
 	j.mu.Lock()
+	if j.ended {
+		j.mu.Unlock()
+		return false
+	}
 	overflow := false
 	for _, k := range keys {
 		if j.keys[s] == nil {
 			j.keys[s] = make(map[string]uint64)
 		}
 		if _, held := j.keys[s][k]; !held && j.size.Load() >= int64(j.node.cfg.JournalSize) {
-			overflow = !j.full
-			j.full = true
+			j.fails++ // a flush that is under way came before
+			overflow = !j.full.Swap(true)
 			break
 		} else if !held {
 			j.size.Add(1)
@@ -55,6 +63,7 @@ func (j *journal) add(s *Space, keys []string, cause error) {
 		j.node.event(Event{Kind: EventJournal, Space: s.name, Err: cause, Note: fmt.Sprintf("%d keys", len(keys))})
 	}
 	j.wake()
+	return true
 }
 
 func (j *journal) wake() {
@@ -66,13 +75,16 @@ func (j *journal) wake() {
 
 // holds reports whether the key waits for its retry.
 func (j *journal) holds(s *Space, key string) bool {
+	if j.full.Load() {
+		return true
+	}
 	if j.size.Load() == 0 {
 		return false
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	_, held := j.keys[s][key]
-	return held || j.full
+	return held || j.full.Load() // a key that did not fit may have come meanwhile
 }
 
 // loop retries whenever something failed and the node is in step.
@@ -82,6 +94,9 @@ func (j *journal) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-j.more:
+		}
+		if j.settled() {
+			continue // with what failed before
 		}
 		for !j.settled() {
 			if j.node.Ready(ctx) != nil {
@@ -101,7 +116,7 @@ func (j *journal) loop(ctx context.Context) {
 func (j *journal) settled() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.size.Load() == 0 && !j.full
+	return j.size.Load() == 0 && !j.full.Load()
 }
 
 // retry sends everything once. A key that fails anew meanwhile stays.
@@ -128,22 +143,24 @@ func (j *journal) retry(ctx context.Context) error {
 // retryAll voids all of L2 by a new epoch if the journal overflowed.
 func (j *journal) retryAll(ctx context.Context) error {
 	j.mu.Lock()
-	full, upTo := j.full, j.fails
+	full, upTo := j.full.Load(), j.fails
 	j.mu.Unlock()
-	if !full {
+	if !full || mutant.NoOverflow {
 		return nil
 	}
-	epoch, err := j.node.meet(ctx, "", true)
-	if err != nil {
-		return err
+	for range 2 { // somebody may have raised it before the keys failed, which would do the first time
+		epoch, err := j.node.meet(ctx, "", true)
+		if err != nil {
+			return err
+		}
+		j.node.history.raise(epoch)
 	}
-	j.node.history.raise(epoch)
 	j.node.gens.flush()
 	j.node.wake() // adopts the position that goes with it
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.fails == upTo {
-		j.full = false
+		j.full.Store(false)
 	}
 	return nil
 }
@@ -177,16 +194,26 @@ func (j *journal) confirm(s *Space, done map[string]uint64) {
 	}
 }
 
-// close tries a last time and counts what is lost.
+// close tries a last time and counts what is lost. Nothing is taken over later.
 func (j *journal) close() error {
-	if j.settled() {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), max(2*j.node.cfg.Timeout, 100*time.Millisecond))
 	defer cancel()
-	err := j.retry(ctx)
-	if j.settled() {
+	var err error
+	if !j.settled() {
+		err = j.retry(ctx)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.ended = true
+	if j.size.Load() == 0 && !j.full.Load() {
 		return nil
 	}
-	return fmt.Errorf("%w: closed with %d keys unconfirmed: %w", ErrUnconfirmed, j.size.Load(), err)
+	lost := fmt.Errorf("%w: closed with %d keys unconfirmed", ErrUnconfirmed, j.size.Load())
+	if j.full.Load() {
+		lost = fmt.Errorf("%w and more than fit into the journal", lost)
+	}
+	if err == nil {
+		return lost // failed during the last try
+	}
+	return fmt.Errorf("%w: %w", lost, err)
 }

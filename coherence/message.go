@@ -44,7 +44,7 @@ func parseEntry(m string) (entry, error) {
 	prev, rest, ok2 := strings.Cut(rest, "|")
 	nonce, payload, ok3 := strings.Cut(rest, "|")
 	n, err := strconv.ParseUint(number, 10, 53) // a Lua number holds 53 bits
-	if !ok1 || !ok2 || !ok3 || err != nil || n == 0 || nonce == "" {
+	if !ok1 || !ok2 || !ok3 || err != nil || number[0] == '0' || nonce == "" {
 		return entry{}, errMalformed
 	}
 	return entry{at: position{n, nonce}, prev: prev, payload: payload}, nil
@@ -98,10 +98,15 @@ func cutString(p string) (s, rest string, ok bool) {
 	return rest[:n], rest[n:], true
 }
 
+// cutUvarint takes the shortest form only, so that an entry has one encoding.
 func cutUvarint(p string) (v uint64, rest string, ok bool) {
 	for i := 0; i < len(p) && i < binary.MaxVarintLen64; i++ {
-		v |= uint64(p[i]&0x7f) << (7 * i)
-		if p[i] < 0x80 {
+		b := p[i]
+		if b == 0 && i > 0 || i == binary.MaxVarintLen64-1 && b > 1 {
+			return 0, "", false
+		}
+		v |= uint64(b&0x7f) << (7 * i)
+		if b < 0x80 {
 			return v, p[i+1:], true
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // A Monitor watches every connection of a client for the Redis process behind
@@ -78,7 +80,7 @@ func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
 	server, replication := pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
 	_, err := pipe.Exec(ctx)
 	var refused redis.Error
-	if errors.As(err, &refused) {
+	if errors.As(err, &refused) && (!isPassing(err) || mutant.BusyPass) {
 		m.unreadable(refused)
 		return nil
 	}
@@ -86,7 +88,7 @@ func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
 		return err
 	}
 	process, role := identify(server.Val() + "\r\n" + replication.Val())
-	if role != "" && role != "master" {
+	if role != "" && role != "master" && !mutant.NoRole {
 		return fmt.Errorf("%w: its role is %q", ErrReplica, role)
 	}
 	if process == "" {

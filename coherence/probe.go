@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // prober is the state of the probe loop, touched by it alone but where noted.
@@ -16,6 +18,7 @@ type prober struct {
 	stepped  bool             // the last thing said was EventInStep
 	owed     uint64           // an entry that came by repair and that pub/sub still has to deliver
 	owedAt   Instant          // since when
+	proved   Instant          // when the last probe in step was sent: it reported all that is older
 	wall     func() time.Time // the wall clock; tests step it
 	lastWall int64
 	lastMono Instant
@@ -96,19 +99,22 @@ func (n *Node) probe(ctx context.Context) error {
 	if err := n.enterProcesses(ctx); err != nil {
 		return err
 	}
-	sent, _ := n.history.position()
+	sent := n.history.held()
 	s := n.Now()
 	r, err := n.readBus(ctx, s)
 	if err != nil {
 		return err
 	}
 	n.counts.probes.Add(1)
+	if mutant.ReplyLease {
+		s = n.Now()
+	}
 	if _, known := n.monitor.view(); !known {
 		n.wake() // an unknown process may have answered: enter it first
 		return nil
 	}
 	verdict := n.history.judge(sent, r)
-	if verdict == behind {
+	if verdict == behind && !mutant.GapIgnored {
 		verdict, err = n.repair(ctx, r)
 		if err != nil {
 			return err
@@ -130,6 +136,7 @@ func (n *Node) probe(ctx context.Context) error {
 		n.wake()
 		return nil
 	}
+	n.prober.proved = s
 	n.extend(s)
 	return nil
 }
@@ -138,8 +145,13 @@ func (n *Node) probe(ctx context.Context) error {
 // order: a load that took its generation after the flush must not hold a value
 // of an epoch that was current before it (I11).
 func (n *Node) void(r report, why Event) {
+	if mutant.FlushFirst {
+		n.gens.flush()
+	}
 	n.history.adopt(r)
-	n.gens.flush()
+	if !mutant.FlushFirst && !mutant.NoVoid {
+		n.gens.flush()
+	}
 	n.prober.owed = 0
 	n.sub.heard.Store(0) // the numbers may begin anew
 	if why.Kind != 0 {
@@ -256,28 +268,24 @@ func (n *Node) busClient(ctx context.Context) (redis.UniversalClient, error) {
 	return n.clients.control, nil
 }
 
+// parseReport reads n, c and e. What is no number counts as absent, as it does
+// in the scripts: the node takes it for lost, and voids and mends the bus.
 func parseReport(fields []any) (report, error) {
-	var r report
-	var err error
+	if len(fields) != 3 {
+		return report{}, errMalformed
+	}
 	text := func(i int) string {
 		s, _ := fields[i].(string)
 		return s
 	}
-	if len(fields) != 3 {
-		return r, errMalformed
-	}
-	if s := text(0); s != "" {
-		if r.at.n, err = strconv.ParseUint(s, 10, 64); err != nil {
-			return r, fmt.Errorf("coherence: bus sequence %q: %w", s, errMalformed)
+	number := func(i int) uint64 {
+		n, err := strconv.ParseUint(text(i), 10, 64)
+		if err != nil {
+			return 0
 		}
+		return n
 	}
-	r.at.nonce = text(1)
-	if s := text(2); s != "" {
-		if r.epoch, err = strconv.ParseUint(s, 10, 64); err != nil {
-			return r, fmt.Errorf("coherence: bus epoch %q: %w", s, errMalformed)
-		}
-	}
-	return r, nil
+	return report{at: position{n: number(0), nonce: text(1)}, epoch: number(2)}, nil
 }
 
 // repair fetches the missing entries from the ring and applies them, link by
@@ -297,10 +305,10 @@ func (n *Node) repair(ctx context.Context, r report) (verdict, error) {
 			}
 		}
 	}
-	if n.prober.owed == 0 {
+	if n.prober.owed == 0 && int64(n.prober.proved) >= n.sub.confirmed.Load() { // all younger than the subscription
 		n.prober.owed, n.prober.owedAt = r.at.n, n.Now()
 	}
-	return n.history.judge(r.at, r), nil
+	return n.history.judge(r, r), nil
 }
 
 // mend applies one entry of the ring.
@@ -316,6 +324,9 @@ func (n *Node) mend(number uint64, slot any) verdict {
 	n.apply(e)
 	n.counts.repaired.Add(1)
 	if !n.history.advance(e) {
+		if _, joined := n.history.position(); !joined {
+			return unclear // the journal has voided everything meanwhile
+		}
 		return forked
 	}
 	return inStep
@@ -336,7 +347,7 @@ func (n *Node) readSlots(ctx context.Context, lo, hi uint64) ([]any, error) {
 // or demoted master without any error.
 func (n *Node) noticeDeafness() {
 	p := &n.prober
-	if p.owed == 0 {
+	if p.owed == 0 || mutant.Deaf {
 		return
 	}
 	if n.sub.heard.Load() >= p.owed || n.sub.confirmed.Load() >= int64(p.owedAt) {
@@ -360,7 +371,7 @@ func (n *Node) noticeSuspension() {
 	ahead := time.Duration(wall-p.lastWall) - mono.Sub(p.lastMono)
 	first := p.lastWall == 0
 	p.lastWall, p.lastMono = wall, mono
-	if first || ahead < n.cfg.MaxStale/2 {
+	if first || ahead < n.cfg.MaxStale/2 || mutant.Suspended {
 		return
 	}
 	n.dropLease()

@@ -3,6 +3,7 @@ package coherence
 import (
 	_ "embed"
 
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
 
@@ -16,7 +17,7 @@ var (
 	//go:embed script/confirm.lua
 	confirmSource string
 
-	appendScript  = script.New(appendSource, true)
+	appendScript  = script.New(mutant.Script("append", appendSource), true)
 	meetScript    = script.New(meetSource, true)
 	confirmScript = script.New(confirmSource, false)
 )

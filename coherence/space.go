@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
 
@@ -89,7 +90,7 @@ func (s *Space) Stamp(key string) Stamp {
 // adrift stays invalid for good: what was announced meanwhile may have been
 // applied before the copy was read.
 func (s *Space) Valid(st Stamp) bool {
-	return st.ok && s.node.Leased(s.node.Now()) && st.gen == s.node.gens.of(st.hash)
+	return (st.ok || mutant.StampBlind) && s.node.Leased(s.node.Now()) && st.gen == s.node.gens.of(st.hash)
 }
 
 // Hash is the key's place in this process; it means nothing in another one.
@@ -102,15 +103,22 @@ func (s *Space) Generation(hash uint64) uint64 { return s.node.gens.of(hash) }
 // Bump voids this process's copies of a key and nobody else's.
 func (s *Space) Bump(key string) { s.node.gens.bump(s.Hash(key)) }
 
+func (s *Space) bumpAll(keys []string) {
+	for _, k := range keys {
+		s.Bump(k)
+	}
+}
+
 // Announce makes every node drop its copies of keys: it erases what the
 // processes share, then announces (256 keys a message), then drops the copies
 // here. Call it after the change was made. When it returns nil, no node serves
 // an older copy for longer than its MaxStale.
 //
 // If Redis does not confirm it, the keys go to the journal and ErrUnconfirmed
-// is returned. A key of more than MaxKey bytes is an error and nothing is done.
-// The context bounds the wait, not the work: a change that was made must be
-// announced.
+// is returned; ErrClosed if the node was closed meanwhile, and nothing will
+// announce them. A key of more than MaxKey bytes is an error and nothing is
+// done. The context bounds the wait, not the work: a change that was made must
+// be announced.
 func (s *Space) Announce(ctx context.Context, keys ...string) error {
 	for _, k := range keys {
 		if len(k) > MaxKey {
@@ -120,6 +128,9 @@ func (s *Space) Announce(ctx context.Context, keys ...string) error {
 	if s.node.closed.Load() {
 		return ErrClosed
 	}
+	if len(keys) == 0 {
+		return nil
+	}
 	err := s.node.Settle(ctx)
 	if err == nil {
 		err = s.announce(ctx, keys)
@@ -127,20 +138,27 @@ func (s *Space) Announce(ctx context.Context, keys ...string) error {
 	if err == nil {
 		return nil
 	}
-	for _, k := range keys {
-		s.Bump(k)
+	if mutant.BumpFirst {
+		s.bumpAll(keys)
 	}
-	s.node.journal.add(s, keys, err)
+	kept := s.node.journal.add(s, keys, err) // first: who reads the new generation must not trust Redis
+	s.bumpAll(keys)
+	if !kept {
+		return fmt.Errorf("%w: space %q: not announced: %w", ErrClosed, s.name, err)
+	}
 	return fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
 }
 
 // announce is one attempt. Data first, then the bus: whoever hears of a change
 // finds no older data (I7).
 func (s *Space) announce(ctx context.Context, keys []string) error {
-	if s.erase != nil {
+	if s.erase != nil && !mutant.NoErase && !mutant.AnnounceFirst {
 		if err := s.erase(ctx, keys); err != nil {
 			return err
 		}
+	}
+	if mutant.AnnounceFirst {
+		defer s.erase(ctx, keys)
 	}
 	for len(keys) > 0 {
 		chunk := keys[:min(len(keys), maxKeys)]
@@ -155,24 +173,34 @@ func (s *Space) announce(ctx context.Context, keys []string) error {
 		if err != nil {
 			return err
 		}
-		for _, k := range chunk {
-			s.Bump(k)
-		}
+		s.bumpAll(chunk)
 	}
 	return nil
 }
 
 // Pending reports whether an invalidation of the key has failed here and is
 // being retried: shared copies are not to be used for it.
-func (s *Space) Pending(key string) bool { return s.node.journal.holds(s, key) }
+func (s *Space) Pending(key string) bool { return s.node.journal.holds(s, key) && !mutant.NoPending }
 
 // AnnounceBehind runs first and then announces key, in this order and in one
 // round trip where the client allows it, and drops the copy here. It is of use
 // to packages of this module only: first is a fence.
 func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key string) (any, Receipt, error) {
 	call, nonce := s.node.appendCall(s.name, []string{key})
+	if !mutant.StaleNonce {
+		// If the server had forgotten first alone, the announcement went ahead of it
+		// and must be made again: under its old nonce it would pass for made.
+		call.Again = func() []any {
+			var again script.Call
+			again, nonce = s.node.appendCall(s.name, []string{key})
+			return again.Args
+		}
+	}
 	ctx, cancel := s.node.bounded(ctx)
 	defer cancel()
+	if mutant.AppendFirst {
+		_, _ = s.node.data.Run(ctx, call.Script, call.Keys, call.Args...)
+	}
 	replies, err := s.node.data.Ordered(ctx, first, call)
 	if err != nil {
 		return nil, Receipt{}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -66,6 +67,12 @@ func (b *batch[V]) start(ctx context.Context) {
 func (b *batch[V]) fly(ctx context.Context) {
 	b.lookUp(ctx)
 	b.acquire(ctx)
+	if mutant.AloneFirst {
+		for _, p := range b.alone {
+			p.land(b.cache.embark(p.call, &p.reading))
+		}
+		b.alone = nil
+	}
 	b.fill(ctx)
 	for _, p := range b.alone {
 		b.cache.running.Go(func() { p.land(b.cache.embark(p.call, &p.reading)) })
@@ -167,6 +174,7 @@ func (b *batch[V]) route(ctx context.Context, p *passenger[V], rec record) {
 }
 
 func (b *batch[V]) distrust(p *passenger[V]) {
+	p.call.Weaken()
 	p.do = distrust
 	b.fetch = append(b.fetch, p)
 }
@@ -205,7 +213,12 @@ func (b *batch[V]) loadAll(ctx context.Context, held []*passenger[V]) {
 		keys[i] = p.key
 	}
 	stop := c.renewing(ctx, leases...)
-	values, took, err := admit(ctx, &c.source, func(ctx context.Context) (map[string]V, error) { return b.load(ctx, keys) })
+	queued := func(is bool) {
+		for _, p := range b.fetch {
+			p.call.Waiting.Store(is)
+		}
+	}
+	values, took, err := admit(ctx, &c.source, queued, func(ctx context.Context) (map[string]V, error) { return b.load(ctx, keys) })
 	stop()
 	for _, p := range b.fetch {
 		v, ok := values[p.key]

@@ -84,13 +84,11 @@ func (e *KeysError) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the distinct errors, so that errors.Is finds each.
+// Unwrap returns the errors in the order of their keys, so that errors.Is finds each.
 func (e *KeysError) Unwrap() []error {
-	var errs []error
+	errs := make([]error, 0, len(e.Failed))
 	for _, k := range slices.Sorted(maps.Keys(e.Failed)) {
-		if !slices.ContainsFunc(errs, func(err error) bool { return err.Error() == e.Failed[k].Error() }) {
-			errs = append(errs, e.Failed[k])
-		}
+		errs = append(errs, e.Failed[k])
 	}
 	return errs
 }
@@ -110,6 +108,13 @@ type rolledBack struct{ err error }
 
 func (e *rolledBack) Error() string { return e.err.Error() }
 func (e *rolledBack) Unwrap() error { return e.err }
+
+// saysNotFound reports whether err is the source's answer that there is no such
+// record. A panic is no answer, whatever it panicked with.
+func saysNotFound(err error) bool {
+	var p *PanicError
+	return errors.Is(err, ErrNotFound) && !errors.As(err, &p)
+}
 
 func isRolledBack(err error) bool {
 	var r *rolledBack

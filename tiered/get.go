@@ -2,11 +2,13 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
@@ -48,10 +50,14 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 // now. The order of the checks matters: a prober bumps generations before it
 // extends the lease, so the lease is read before the generation.
 func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V] {
-	inStep := c.node.Leased(now)
+	inStep := mutant.NoLease || c.node.Leased(now)
 	e := c.local.get(hash, key)
-	if e == nil || e.gen != c.space.Generation(hash) || now >= e.hard {
+	if e == nil || e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
 		return nil
+	}
+	if mutant.LeaseLate {
+		time.Sleep(c.bound)
+		inStep = c.node.Leased(now)
 	}
 	if inStep && !e.weak || now <= e.loaded.Add(c.bound) {
 		return e
@@ -96,11 +102,21 @@ func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coher
 	if !seat.Led {
 		c.running.Done()
 	}
-	v, err := seat.Wait(ctx)
+	v, err := landed(ctx, seat)
 	if err != nil {
 		return none, err
 	}
 	return c.handOut(v), nil
+}
+
+// landed waits for a flight as long as ctx allows. Who leaves while the flight is
+// queued for the source learns that this was why.
+func landed[V any](ctx context.Context, seat flight.Seat[V]) (V, error) {
+	v, err := seat.Wait(ctx)
+	if err != nil && ctx.Err() != nil && seat.Call.Waiting.Load() && !errors.Is(err, ErrSourceBusy) {
+		err = fmt.Errorf("%w: %w", ErrSourceBusy, err)
+	}
+	return v, err
 }
 
 // embark flies a reading alone.
@@ -121,12 +137,15 @@ func (c *Cache[V]) past(ctx context.Context, key string, load Loader[V]) (V, err
 	ctx, cancel := c.until(ctx)
 	defer cancel()
 	c.counts.bypassed.Add(1)
-	v, _, err := c.loadOne(ctx, key, load)
-	return v, err
+	v, _, err := c.loadOne(ctx, func(bool) {}, key, load)
+	if err != nil {
+		return none, err
+	}
+	return v, nil
 }
 
-func (c *Cache[V]) loadOne(ctx context.Context, key string, load Loader[V]) (V, time.Duration, error) {
-	return admit(ctx, &c.source, func(ctx context.Context) (V, error) { return load(ctx, key) })
+func (c *Cache[V]) loadOne(ctx context.Context, queued func(bool), key string, load Loader[V]) (V, time.Duration, error) {
+	return admit(ctx, &c.source, queued, func(ctx context.Context) (V, error) { return load(ctx, key) })
 }
 
 // fly is the body of a flight: look into Redis and act on what stands there
@@ -135,6 +154,9 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 	r.began = c.node.Now()
 	r.call.Begin(r.began)
 	patience := r.began.Add(c.cfg.WaitMax)
+	if mutant.NoWaitMax {
+		patience = patience.Add(time.Hour)
+	}
 	rec, ok := c.look(ctx, r)
 	for ok {
 		switch next := c.judge(r, rec); next.do {
@@ -165,7 +187,7 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 // look reads the key. False: Redis is not to be asked, did not answer, or is not
 // to be believed.
 func (c *Cache[V]) look(ctx context.Context, r *reading[V]) (record, bool) {
-	if !c.node.Leased(c.node.Now()) || c.space.Pending(r.key) {
+	if !c.node.Leased(c.node.Now()) && !mutant.NoBreaker || c.space.Pending(r.key) {
 		return record{}, false
 	}
 	return c.believe(r, func() (record, error) { return c.remote.get(ctx, r.key) })
@@ -244,7 +266,7 @@ func (c *Cache[V]) enlist(ctx context.Context, r *reading[V]) (record, bool) {
 func (c *Cache[V]) hold(ctx context.Context, r *reading[V], lease string) (V, error) {
 	c.counts.tally(hold)
 	stop := c.renewing(ctx, lock{c.remote.prefix + r.key, lease})
-	v, took, err := c.loadOne(ctx, r.key, r.load)
+	v, took, err := c.loadOne(ctx, r.call.Waiting.Store, r.key, r.load)
 	stop()
 	rec, err := c.encode(tokenOf(lease), r, v, err, took)
 	f := fill{key: r.key, lease: lease}
@@ -271,7 +293,12 @@ func (c *Cache[V]) filled(r *reading[V], v V, rec *encoded, stored bool) {
 func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 	r.call.Seal()
 	c.counts.tally(bypass)
-	v, _, err := c.loadOne(ctx, r.key, r.load)
+	v, took, err := c.loadOne(ctx, r.call.Waiting.Store, r.key, r.load)
+	if mutant.CacheFenced {
+		if rec, _ := c.encode(token.Token{}, r, v, err, took); rec != nil {
+			c.keep(r, v, rec)
+		}
+	}
 	return v, err
 }
 
@@ -279,8 +306,9 @@ func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 // even to a node that hears nothing, and never longer: the announcement of a
 // write that is still to come may have been applied here already.
 func (c *Cache[V]) weak(ctx context.Context, r *reading[V]) (V, error) {
+	r.call.Weaken()
 	c.counts.tally(distrust)
-	v, took, err := c.loadOne(ctx, r.key, r.load)
+	v, took, err := c.loadOne(ctx, r.call.Waiting.Store, r.key, r.load)
 	rec, err := c.encode(token.Token{}, r, v, err, took)
 	if rec != nil {
 		c.keepWeak(r, v, rec)

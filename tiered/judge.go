@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/envelope"
 )
 
@@ -46,14 +47,14 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 	case err != nil:
 		c.counts.corrupt.Add(1)
 		return step[V]{do: take, replace: stampOf(rec.raw)}
-	case env.Epoch > r.view.Epoch:
+	case env.Epoch > r.view.Epoch && !mutant.EpochAhead:
 		c.node.Check() // the fleet knows of a loss of history that this node does not
 		return step[V]{do: distrust}
-	case env.Epoch < r.view.Epoch:
+	case env.Epoch < r.view.Epoch && !mutant.EpochIgnored:
 		return step[V]{do: take, replace: stampOf(rec.raw)}
 	case env.Schema > c.cfg.Version:
 		return step[V]{do: distrust} // of a newer deployment: two shapes must not replace each other in turn
-	case !c.readable(env) || env.Hard <= c.node.RedisLatest(c.node.Now()):
+	case !c.readable(env) || env.Hard <= c.node.RedisLatest(c.node.Now()) && !mutant.HardIgnored:
 		return step[V]{do: take, replace: stampOf(rec.raw)}
 	}
 	v, err := c.decode(env)

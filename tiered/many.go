@@ -2,10 +2,11 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
 
@@ -90,12 +91,19 @@ func (c *Cache[V]) pastMany(ctx context.Context, keys []string, load BatchLoader
 	defer c.running.Done()
 	ctx, cancel := c.until(ctx)
 	defer cancel()
+	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	c.counts.bypassed.Add(uint64(len(keys)))
-	values, _, err := admit(ctx, &c.source, func(ctx context.Context) (map[string]V, error) { return load(ctx, keys) })
+	values, _, err := admit(ctx, &c.source, func(bool) {}, func(ctx context.Context) (map[string]V, error) { return load(ctx, keys) })
 	if err != nil {
 		return nil, failedKeys(keys, err)
 	}
-	return values, nil
+	found := make(map[string]V, len(keys))
+	for _, key := range keys {
+		if v, ok := values[key]; ok {
+			found[key] = v
+		}
+	}
+	return found, nil
 }
 
 // fetchMany takes a seat in a flight for every key: those that it leads are
@@ -109,6 +117,9 @@ func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.I
 			continue
 		}
 		if !c.enter() {
+			if len(b.ready) > 0 && !mutant.Stranded {
+				b.start(ctx) // they have a seat, and Close waits for them
+			}
 			return found, failedKeys(keys, ErrClosed)
 		}
 		p := &passenger[V]{
@@ -141,11 +152,11 @@ func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.I
 func collect[V any](ctx context.Context, c *Cache[V], seats map[string]flight.Seat[V], found map[string]V) (map[string]V, error) {
 	var failed map[string]error
 	for key, seat := range seats {
-		v, err := seat.Wait(ctx)
+		v, err := landed(ctx, seat)
 		switch {
 		case err == nil:
 			found[key] = c.handOut(v)
-		case !errors.Is(err, ErrNotFound):
+		case !saysNotFound(err):
 			if failed == nil {
 				failed = make(map[string]error)
 			}

@@ -29,13 +29,16 @@ var errGoexit = errors.New("tiercache: the loader called runtime.Goexit")
 
 // admit runs fn when the limit allows. It returns as soon as ctx ends or the
 // timeout is over, though fn goes on until it heeds its context; its place
-// under the limit stays taken until then.
-func admit[T any](ctx context.Context, s *source, fn func(context.Context) (T, error)) (T, time.Duration, error) {
-	if s.limit != nil {
+// under the limit stays taken until then. queued is told when fn has to wait for
+// its place and when it has got it.
+func admit[T any](ctx context.Context, s *source, queued func(bool), fn func(context.Context) (T, error)) (T, time.Duration, error) {
+	if s.limit != nil && !s.limit.TryAcquire(1) {
+		queued(true)
 		if err := s.limit.Acquire(ctx, 1); err != nil {
 			var none T
 			return none, 0, fmt.Errorf("%w: %w", ErrSourceBusy, context.Cause(ctx))
 		}
+		queued(false)
 	}
 	return run(ctx, s, fn)
 }
@@ -52,6 +55,7 @@ func admitIdle[T any](ctx context.Context, s *source, fn func(context.Context) (
 
 func run[T any](ctx context.Context, s *source, fn func(context.Context) (T, error)) (T, time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errLoadTimeout)
+	defer cancel() // not where fn ends: that would race with its outcome
 	s.loads.Add(1)
 	began := time.Now()
 	type outcome struct {
@@ -60,7 +64,6 @@ func run[T any](ctx context.Context, s *source, fn func(context.Context) (T, err
 	}
 	done := make(chan outcome, 1)
 	s.running.Go(func() {
-		defer cancel()
 		if s.limit != nil {
 			defer s.limit.Release(1)
 		}
@@ -74,7 +77,7 @@ func run[T any](ctx context.Context, s *source, fn func(context.Context) (T, err
 	case <-ctx.Done():
 		out.err = context.Cause(ctx)
 	}
-	if out.err != nil && !errors.Is(out.err, ErrNotFound) {
+	if out.err != nil && !saysNotFound(out.err) {
 		s.failed.Add(1)
 	}
 	return out.value, time.Since(began), out.err

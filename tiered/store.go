@@ -2,11 +2,11 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 	"github.com/tiercache/tiercache/tiered/internal/envelope"
 )
@@ -27,7 +27,7 @@ const earlyRefresh = 10
 // encode turns the outcome of a load into a record: nil if there is nothing to
 // store. The error is the load's own, or why the value cannot be stored.
 func (c *Cache[V]) encode(stamp token.Token, r *reading[V], v V, err error, took time.Duration) (*encoded, error) {
-	negative := errors.Is(err, ErrNotFound)
+	negative := saysNotFound(err)
 	if err != nil && (!negative || c.cfg.NotFoundTTL < 0) {
 		return nil, err
 	}
@@ -58,15 +58,19 @@ func (c *Cache[V]) encode(stamp token.Token, r *reading[V], v V, err error, took
 	return rec, err
 }
 
+// maxLife stands for ever: longer lives would overflow when they are added to a
+// clock or rounded.
+const maxLife = 10 * 365 * 24 * time.Hour
+
 // expiries draws the soft and the hard lifetime. What does not exist is never
 // served stale.
 func (c *Cache[V]) expiries(l lifetime, negative bool) (soft, hard time.Duration) {
-	if negative {
-		soft = c.jittered(c.cfg.NotFoundTTL)
+	if negative && !mutant.NegativeStale {
+		soft = c.jittered(min(c.cfg.NotFoundTTL, maxLife))
 		return soft, soft
 	}
-	soft = c.jittered(l.ttl)
-	return soft, soft + l.stale
+	soft = c.jittered(min(l.ttl, maxLife))
+	return soft, soft + min(l.stale, maxLife)
 }
 
 func (c *Cache[V]) jittered(d time.Duration) time.Duration {
@@ -85,13 +89,23 @@ func (c *Cache[V]) keep(r *reading[V], v V, rec *encoded) *entry[V] {
 		hard:  min(now.Add(c.untilRedis(h.Hard)), r.began.Add(c.cfg.LocalTTL)),
 	}
 	e.early = e.soft.Add(-earlyRefresh * h.Delta)
+	if mutant.LateGen {
+		e.gen = c.space.Generation(r.hash)
+	}
+	if mutant.Outlive {
+		e.hard = r.began.Add(c.cfg.LocalTTL)
+	}
 	c.local.set(r.hash, e, rec.size)
 	return e
 }
 
 // keepWeak stores a local copy of what was loaded without Redis.
 func (c *Cache[V]) keepWeak(r *reading[V], v V, rec *encoded) {
-	end := r.began.Add(c.bound) + 1
+	if mutant.Weak {
+		c.keep(r, v, rec)
+		return
+	}
+	end := r.began.Add(min(c.bound+1, c.cfg.LocalTTL, rec.px))
 	c.local.set(r.hash, &entry[V]{
 		key: r.key, value: v, gen: r.gen, loaded: r.began, early: end, soft: end, hard: end,
 		negative: rec.header.Negative, weak: true,
@@ -113,7 +127,7 @@ type lock struct {
 // renewing keeps locks alive until stop is called. One that is lost stays so:
 // what is loaded under it will be refused.
 func (c *Cache[V]) renewing(ctx context.Context, locks ...lock) (stop func()) {
-	if len(locks) == 0 {
+	if len(locks) == 0 || mutant.NoRenew {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -48,11 +49,16 @@ func (c *Cache[V]) Update(ctx context.Context, key string, write Writer[V], opts
 	}
 	if err := c.fence(ctx, w); err != nil {
 		c.counts.notWritten.Add(1)
+		if mutant.WriteUnfenced {
+			return write(ctx, key)
+		}
 		return none, fmt.Errorf("%w: key %q in cache %q: %w", ErrNotWritten, key, c.cfg.Name, err)
 	}
 	c.counts.updates.Add(1)
 	v, took, err := w.call(ctx, write, c.cfg.FenceTTL)
-	c.space.Bump(key) // what was loaded meanwhile without a lease may be older than the write
+	if !mutant.NoBump {
+		c.space.Bump(key) // what was loaded meanwhile without a lease may be older than the write
+	}
 	return c.conclude(ctx, w, v, took, err)
 }
 
@@ -89,6 +95,9 @@ func (c *Cache[V]) fence(ctx context.Context, w *writing[V]) error {
 // call runs the writer well within the fence's life, which began at the latest
 // when the fence was sent.
 func (w *writing[V]) call(ctx context.Context, write Writer[V], life time.Duration) (v V, took time.Duration, err error) {
+	if mutant.NoDeadline {
+		life = time.Hour
+	}
 	ctx, cancel := context.WithDeadline(ctx, w.sent.Add(life*8/10))
 	defer cancel()
 	began := time.Now()
@@ -106,9 +115,9 @@ func (w *writing[V]) call(ctx context.Context, write Writer[V], life time.Durati
 func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.Duration, err error) (V, error) {
 	ctx = context.WithoutCancel(ctx) // the write happened; the fleet must know
 	var none V
-	deleted := errors.Is(err, ErrNotFound)
+	deleted := saysNotFound(err) && !isRolledBack(err)
 	if err != nil && !deleted {
-		if isRolledBack(err) {
+		if isRolledBack(err) || mutant.WithdrawDoubt {
 			c.remote.withdraw(ctx, w.key, w.id)
 		}
 		return none, err // in doubt: the fence stays until it expires
@@ -127,7 +136,7 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 		c.counts.writtenThrough.Add(1)
 		c.keep(&w.reading, v, rec)
 	case fenceLost:
-		if err := c.space.Announce(ctx, w.key); err != nil {
+		if err := c.space.Announce(ctx, w.key); err != nil && !mutant.NoReannounce {
 			c.counts.unconfirmed.Add(1)
 			return c.handOut(v), err
 		}

@@ -14,6 +14,11 @@ type Call struct {
 	Script *Script
 	Keys   []string
 	Args   []any
+
+	// Again, if set, makes the arguments with which Ordered repeats a call that has
+	// run ahead of one the server had forgotten: for a script that would recognise
+	// its token and change nothing the second time.
+	Again func() []any
 }
 
 // A Result is the outcome of a Call. A nil reply is a nil Value and no error. Other
@@ -87,6 +92,11 @@ func (r *Runner) together(ctx context.Context, calls []Call, results []Result) {
 			return
 		}
 		mode = next
+		for i, call := range calls {
+			if call.Again != nil {
+				calls[i].Args = call.Again()
+			}
+		}
 	}
 }
 

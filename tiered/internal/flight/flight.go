@@ -10,11 +10,13 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // A Ticket describes a read that wants to join or to begin a flight.
@@ -35,6 +37,8 @@ type Call[T any] struct {
 	Key string
 	// Queued flights were begun behind a sealed one and run after it.
 	Queued bool
+	// Waiting is for the user's own purposes: that the flight is held up.
+	Waiting atomic.Bool
 
 	group  *Group[T]
 	id     string
@@ -46,6 +50,7 @@ type Call[T any] struct {
 	begun   coherence.Instant
 	pending bool // queued and not begun yet
 	sealed  bool
+	weak    bool
 	waiters int
 }
 
@@ -85,13 +90,15 @@ func (g *Group[T]) Enter(ctx context.Context, t Ticket, fn func(*Call[T]) (T, er
 }
 
 // joinable: a flight of an older generation may hold what was invalidated since;
-// while the node is adrift it does not know, and only age tells. What a sealed
-// flight returns is younger than no read that comes after the seal.
+// while the node is adrift it does not know, and only age tells. The same holds
+// for a weak flight: it may read the source before a write whose announcement this
+// node had applied already. What a sealed flight returns is younger than no read
+// that comes after the seal.
 func (g *Group[T]) joinable(c *Call[T], t Ticket) bool {
-	if c.sealed || c.Gen != t.Gen {
+	if c.sealed && !mutant.JoinSealed || c.Gen != t.Gen && !mutant.JoinGen {
 		return false
 	}
-	return c.pending || t.Leased || t.Now <= c.begun.Add(g.MaxStale)
+	return c.pending || t.Leased && (!c.weak || mutant.JoinWeak) || mutant.JoinOld || t.Now <= c.begun.Add(g.MaxStale)
 }
 
 func (g *Group[T]) begin(ctx context.Context, t Ticket, current *Call[T]) *Call[T] {
@@ -100,7 +107,10 @@ func (g *Group[T]) begin(ctx context.Context, t Ticket, current *Call[T]) *Call[
 	if current != nil && current.sealed {
 		c.after, c.Queued, c.pending = current, true, true
 	}
-	c.Ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if !mutant.LeaderCancels {
+		ctx = context.WithoutCancel(ctx)
+	}
+	c.Ctx, c.cancel = context.WithCancel(ctx)
 	if g.calls == nil {
 		g.calls = make(map[string]*Call[T])
 	}
@@ -137,6 +147,14 @@ func (c *Call[T]) Seal() {
 	c.sealed = true
 }
 
+// Weaken says that the flight is about to read the source without having asked
+// Redis: later reads join it only while it is younger than MaxStale.
+func (c *Call[T]) Weaken() {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.weak = true
+}
+
 func (c *Call[T]) end() {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
@@ -155,6 +173,9 @@ func (g *Group[T]) forget(c *Call[T]) {
 // Wait returns the flight's result, or the context's error as soon as it ends.
 // The last one to leave cancels the flight.
 func (s Seat[T]) Wait(ctx context.Context) (T, error) {
+	if mutant.WaitDeaf {
+		ctx = context.WithoutCancel(ctx)
+	}
 	select {
 	case r := <-s.ch:
 		v, _ := r.Val.(T)
@@ -171,7 +192,7 @@ func (s Seat[T]) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s.Call.waiters--
-	if s.Call.waiters == 0 {
+	if s.Call.waiters == 0 && !mutant.NoAbandon {
 		g.forget(s.Call)
 		s.Call.cancel()
 	}

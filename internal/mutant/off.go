@@ -1,0 +1,83 @@
+//go:build !mutants
+
+package mutant
+
+// The switches, all off.
+const (
+	// The hit.
+	NoLease   = false // a hit asks for no lease (I3)
+	NoGen     = false // a hit compares no generations (I2)
+	LeaseLate = false // a hit reads the lease after the generation (I3)
+	KeyBlind  = false // a hit compares hashes only
+
+	// What is kept.
+	LateGen       = false // the generation is read after the load (I2)
+	Weak          = false // what was loaded without Redis is kept like any other copy (I3)
+	CacheFenced   = false // what was loaded under a fence is kept (I6)
+	Outlive       = false // local copies outlive their record in Redis (I17)
+	NegativeStale = false // what does not exist is served stale
+
+	// Reading Redis.
+	NoBreaker    = false // Redis is asked although the lease has run out
+	NoPending    = false // a key whose invalidation failed is still read from Redis (I14)
+	EpochIgnored = false // values of an older epoch are served (I11)
+	EpochAhead   = false // values of a newer epoch are served by a node that does not know it (I11)
+	HardIgnored  = false // values past their hard expiry are served (I17)
+	FirstByte    = false // a malformed fence counts as a fence
+
+	// Loading.
+	NoRenew     = false // leases are not renewed while a load runs (I12)
+	NoWaitMax   = false // a reader waits for another process's load for ever (I12)
+	RefreshHerd = false // every node refreshes (I12)
+	AloneFirst  = false // a batch waits for others before it fills its own leases
+	Stranded    = false // a batch that is closed while it boards never flies (I18)
+
+	// Flights.
+	JoinGen       = false // a read joins a load of an older generation
+	JoinSealed    = false // a read joins a load under a fence
+	JoinWeak      = false // a read in step joins a load without Redis of any age
+	JoinOld       = false // a read adrift joins a load of any age
+	LeaderCancels = false // the context of the read that began a flight ends it
+	NoAbandon     = false // a flight goes on when nobody waits
+	WaitDeaf      = false // a read that waits does not heed its context
+
+	// Writing.
+	WriteUnfenced = false // Update writes although fencing failed (I8)
+	NoDeadline    = false // the writer may outlive its fence (I8)
+	WithdrawDoubt = false // the fence is withdrawn after an error in doubt (I9)
+	NoBump        = false // no bump after the writer (I14)
+	NoReannounce  = false // a fence that was lost is not made up for (I7)
+	NoReceipt     = false // an announcement that was lost is not made up for (I7)
+
+	// Announcing.
+	NoErase       = false // L2 is not erased before the announcement (I7)
+	AnnounceFirst = false // the announcement goes ahead of the erasure (I7)
+	AppendFirst   = false // the announcement goes ahead of the fence (I7)
+	StaleNonce    = false // an announcement that went ahead of a forgotten fence counts as made (I7)
+	NoSettle      = false // writes and announcements do not wait for the lease
+	BumpFirst     = false // local copies are dropped before the journal knows the key (I14)
+	NoOverflow    = false // a journal that overflowed forgets
+
+	// Following the bus.
+	ReplyLease = false // the lease counts from the probe's reply (I4)
+	GapIgnored = false // a probe ignores missing entries (I10)
+	NoLost     = false // more missing entries than the ring holds are not noticed (I10)
+	NoRollback = false // a report behind the position held is in step (I10)
+	NoChain    = false // numbers are compared without nonces (I10)
+	NoLink     = false // a message is followed whatever it links to (I10)
+	ApplyLate  = false // the position advances before the entry is applied (I10)
+	NoVoid     = false // a new epoch voids no local copies (I11)
+	FlushFirst = false // local copies are voided before the epoch is adopted (I11)
+	EpochBack  = false // an epoch that went back is believed (I11)
+	NoSuspect  = false // an answer stands though an unknown Redis process was met meanwhile (I11)
+	NoUnknown  = false // an unknown Redis process is believed (I11)
+	NoRole     = false // replicas are accepted
+	BusyPass   = false // a connection whose identity could not be read for now is accepted (I11)
+	Deaf       = false // a subscription that delivers nothing is kept
+	Suspended  = false // a suspension of the machine is not noticed
+	StampBlind = false // a stamp taken adrift is valid (I3)
+	ClockLate  = false // the Redis clock is taken for what it was when the reply arrived (I17)
+)
+
+// Script returns the source of the named script.
+func Script(_, source string) string { return source }

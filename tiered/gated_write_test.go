@@ -1,0 +1,348 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2/server"
+)
+
+// I7. B invalidates and the announcement has just become visible: A hears it and
+// reads at once. What A finds in Redis must not be older than the announcement,
+// because A hears nothing more.
+func TestGatedI7ErasedBeforeAnnounced(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		b.want(1, "fills Redis")
+		b.after("APPEND", func() error {
+			s.settle()
+			a.get()
+			s.settle()
+			return nil
+		})
+		b.change(2)
+		a.want(2, "A has heard of it")
+	})
+}
+
+// I7. B's fence is about to be raised: nobody has heard of the write before, so
+// that a reader who takes the old value now will hear of it.
+func TestGatedI7FencedBeforeAnnounced(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		b.want(1, "fills Redis")
+		s.intercept("FENCE", func() string {
+			s.settle()
+			a.get()
+			s.settle()
+			return ""
+		})
+		b.update(2)
+		s.settle()
+		a.want(2, "A has heard of it")
+	})
+}
+
+// I7. The server knows APPEND but has forgotten FENCE, which travel together: the
+// announcement goes ahead, A hears it and takes the old value, and the pair is
+// sent again. The announcement must be made again too.
+func TestGatedI7ForgottenFence(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		b.want(1, "fills Redis")
+		if err := b.cache.Invalidate(s.Context(), "other"); err != nil { // APPEND is known now
+			s.Fatal(err)
+		}
+		b.after("APPEND", func() error {
+			s.settle()
+			a.get()
+			s.settle()
+			return nil
+		})
+		b.update(2)
+		s.settle()
+		a.want(2, "A has heard of it")
+	})
+}
+
+// I7. B's fence vanishes while it writes (evicted, deleted), and A caches the old
+// value meanwhile. B notices when it lowers the fence, and announces again before
+// Update returns.
+func TestGatedI7FenceLost(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		b.updateBy(func() {
+			s.settle()
+			s.redis.Del("f:p:" + key)
+			a.want(1, "nothing keeps A from caching")
+			s.source.set(2)
+		})
+		s.settle()
+		a.want(2, "B has made up for the fence")
+		s.join().want(2, "Redis holds nothing older")
+	})
+}
+
+// I7. B's announcement vanishes from the bus before A has heard of it, as it would
+// in a failover, while the fence stands. B notices that its entry is not part of
+// history and announces again.
+func TestGatedI7AnnouncementLost(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		a.want(1, "first load")
+		unpublished := true
+		s.redis.Intercept(func(c *server.Peer, cmd string, _ ...string) bool {
+			if cmd == "PUBLISH" && unpublished {
+				c.WriteInt(0)
+				return true
+			}
+			return false
+		})
+		before := busOf(s)
+		b.updateBy(func() {
+			for field := range busOf(s) {
+				if _, had := before[field]; !had {
+					s.redis.HDel("{f}:bus", field)
+				}
+			}
+			for field, value := range before {
+				s.redis.HSet("{f}:bus", field, value)
+			}
+			unpublished = false
+			s.source.set(2)
+		})
+		s.settle()
+		a.want(2, "B has announced again")
+	})
+}
+
+// busOf returns the fields of the bus.
+func busOf(s *stage) map[string]string {
+	fields := make(map[string]string)
+	keys, _ := s.redis.HKeys("{f}:bus")
+	for _, k := range keys {
+		fields[k] = s.redis.HGet("{f}:bus", k)
+	}
+	return fields
+}
+
+// I8. Whatever keeps the fence or the announcement from being confirmed, Update
+// returns ErrNotWritten and does not call the writer.
+func TestGatedI8FailClosed(t *testing.T) {
+	faults := map[string]func(s *stage, b *actor){
+		"cut":             func(s *stage, b *actor) { b.link.Cut() },
+		"cut long ago":    func(s *stage, b *actor) { b.link.Cut(); s.outlast() },
+		"hole":            func(s *stage, b *actor) { b.link.Hole() },
+		"replies lost":    func(s *stage, b *actor) { b.link.HoleReplies() },
+		"FENCE refused":   func(s *stage, b *actor) { s.intercept("FENCE", func() string { return "OOM no memory" }) },
+		"APPEND refused":  func(s *stage, b *actor) { s.intercept("APPEND", func() string { return "NOREPLICAS" }) },
+		"reply lost":      func(s *stage, b *actor) { b.after("FENCE", func() error { return errCut }) },
+		"fencing is slow": func(s *stage, b *actor) { b.after("FENCE", func() error { time.Sleep(DefaultFenceTTL); return nil }) },
+	}
+	for fault, inject := range faults {
+		t.Run(fault, func(t *testing.T) {
+			gated(t, func(s *stage) {
+				a, b := s.join(), s.join()
+				inject(s, b)
+				_, err := b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) {
+					s.source.set(2)
+					return 2, nil
+				})
+				if !errors.Is(err, ErrNotWritten) || s.source.get(key) != 1 {
+					s.Errorf("Update: %v, the source has %d; want ErrNotWritten and 1", err, s.source.get(key))
+				}
+				time.Sleep(DefaultFenceTTL + time.Millisecond)
+				a.want(1, "the key can be cached again")
+				if !a.holds() {
+					s.Error("a fence was left behind")
+				}
+			})
+		})
+	}
+}
+
+// I8. The writer's context ends before its fence does.
+func TestGatedI8WriterEndsBeforeFence(t *testing.T) {
+	gated(t, func(s *stage) {
+		b := s.join()
+		began := time.Now()
+		_, err := b.cache.Update(s.Context(), key, func(ctx context.Context, _ string) (int, error) {
+			<-ctx.Done()
+			return 0, ctx.Err()
+		})
+		if took := time.Since(began); took >= DefaultFenceTTL || err == nil {
+			s.Errorf("the writer ended after %v (%v), its fence after %v", took, err, DefaultFenceTTL)
+		}
+	})
+}
+
+// I9. B's writer returns an error, and its transaction commits all the same a
+// little later. Until the fence has expired nobody caches what it may replace.
+func TestGatedI9WriteInDoubt(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		timeout := errors.New("commit: timeout")
+		_, err := b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) { return 0, timeout })
+		if !errors.Is(err, timeout) {
+			s.Fatalf("Update: %v", err)
+		}
+		s.settle()
+		a.want(1, "not committed yet")
+		time.Sleep(DefaultFenceTTL / 2)
+		a.want(1, "not committed yet")
+		s.source.set(2)
+		a.want(2, "committed")
+		time.Sleep(DefaultFenceTTL)
+		a.want(2, "the fence has expired")
+		if !a.holds() {
+			s.Error("the key is not cached after the fence has expired")
+		}
+	})
+}
+
+// An error that says RolledBack takes the fence away at once.
+func TestGatedRolledBack(t *testing.T) {
+	gated(t, func(s *stage) {
+		b := s.join()
+		_, err := b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) {
+			return 0, RolledBack(errors.New("constraint"))
+		})
+		if err == nil {
+			s.Fatal("Update returned no error")
+		}
+		b.want(1, "unchanged")
+		if !b.holds() {
+			s.Error("the fence of a write that was rolled back still stands")
+		}
+	})
+}
+
+// I9. The writer's process is cut off for good at each of its steps, and a reader
+// looks at each. Within FenceTTL and MaxStale everybody agrees with the source.
+func TestGatedI9WriterDiesAtEveryStep(t *testing.T) {
+	type crash func(s *stage, b *actor) (inWriter func())
+	steps := map[string]crash{
+		"before FENCE": func(s *stage, b *actor) func() {
+			b.before("FENCE", func() error { b.link.Cut(); return nil })
+			return func() {}
+		},
+		"between FENCE and APPEND": func(s *stage, b *actor) func() {
+			s.intercept("APPEND", func() string { go b.link.Cut(); return "ERR crash" })
+			return func() {}
+		},
+		"before the write":   func(s *stage, b *actor) func() { return b.link.Cut },
+		"after the write":    func(s *stage, b *actor) func() { return func() { s.source.set(2); b.link.Cut() } },
+		"before UNFENCE":     func(s *stage, b *actor) func() { b.before("UNFENCE", pausing(b.link.Cut)); return func() {} },
+		"reply of UNFENCE":   func(s *stage, b *actor) func() { b.after("UNFENCE", losing(b.link.Cut)); return func() {} },
+		"while the fence is": func(s *stage, b *actor) func() { return func() { time.Sleep(DefaultFenceTTL + time.Second) } },
+	}
+	for step, arm := range steps {
+		t.Run(step, func(t *testing.T) {
+			gated(t, func(s *stage) {
+				a, b := s.join(), s.join()
+				a.want(1, "first load")
+				b.want(1, "first load")
+				inWriter := arm(s, b)
+				_, _ = b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) {
+					a.get()
+					inWriter()
+					a.get()
+					if step != "before the write" {
+						s.source.set(2)
+					}
+					return s.source.get(key), nil
+				})
+				a.get()
+				time.Sleep(DefaultFenceTTL)
+				s.outlast()
+				a.want(s.source.get(key), "a reader")
+				s.join().want(s.source.get(key), "a new node")
+				b.want(s.source.get(key), "the writer's node")
+			})
+		})
+	}
+}
+
+// Fault 9. A writer is stopped at each of its steps while A and a third node read,
+// and goes on. Once it has returned and MaxStale has passed everybody sees the
+// write, and its own node sees it at once.
+func TestGatedI1WriterStoppedAtEveryStep(t *testing.T) {
+	stops := map[string]func(b *actor, act func()) (inWriter func()){
+		"before FENCE":     func(b *actor, act func()) func() { b.before("FENCE", pausing(act)); return nil },
+		"after APPEND":     func(b *actor, act func()) func() { b.after("APPEND", pausing(act)); return nil },
+		"before the write": func(b *actor, act func()) func() { return act },
+		"after the write":  func(b *actor, act func()) func() { return func() { b.source.set(2); act() } },
+		"before UNFENCE":   func(b *actor, act func()) func() { b.before("UNFENCE", pausing(act)); return nil },
+		"after UNFENCE":    func(b *actor, act func()) func() { b.after("UNFENCE", pausing(act)); return nil },
+		"UNFENCE lost":     func(b *actor, act func()) func() { b.after("UNFENCE", losing(act)); return nil },
+	}
+	for stop, arm := range stops {
+		t.Run(stop, func(t *testing.T) {
+			gated(t, func(s *stage) {
+				a, b, c := s.join(), s.join(), s.join()
+				a.want(1, "first load")
+				inWriter := arm(b, func() {
+					for _, reader := range []*actor{a, b, c} {
+						s.settle()
+						reader.get()
+					}
+					time.Sleep(b.node.Config().Timeout / 2)
+				})
+				b.updateBy(func() {
+					if inWriter != nil {
+						inWriter()
+					}
+					s.source.set(2)
+				})
+				b.want(2, "own write")
+				s.outlast()
+				a.want(2, "a reader")
+				c.want(2, "another reader")
+			})
+		})
+	}
+}
+
+// I14. While B writes, B's own application reads past Redis and gets a weak copy
+// of the old value, younger than B's announcement. Another invalidation keeps B
+// from writing through. A read after Update returned sees the new value at once.
+func TestGatedI14OwnWriteAfterWeakCopy(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		b.updateBy(func() {
+			a.change(1)
+			s.settle()
+			b.before("GET", func() error { return errCut })
+			b.want(1, "loaded without Redis")
+			s.source.set(2)
+		})
+		b.want(2, "own write")
+	})
+}
+
+// I14. B's invalidation does not reach Redis, which still holds the old value: B
+// bypasses it for that key until a retry is confirmed, and then all agree.
+func TestGatedI14UnconfirmedIsBypassed(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		a.want(1, "fills Redis")
+		b.want(1, "first load")
+		b.fail("INVAL")
+		s.source.set(2)
+		if err := b.cache.Invalidate(s.Context(), key); !errors.Is(err, ErrUnconfirmed) {
+			s.Fatalf("Invalidate: %v, want ErrUnconfirmed", err)
+		}
+		b.want(2, "the journal holds the key")
+		s.outlast()
+		b.want(2, "the journal still holds the key")
+		b.disarm()
+		time.Sleep(bound)
+		if n := b.node.Stats().Journal; n != 0 {
+			s.Errorf("the journal holds %d keys", n)
+		}
+		a.want(2, "the retry was heard")
+		b.want(2, "the retry was confirmed")
+	})
+}
