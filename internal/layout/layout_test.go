@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -132,6 +134,37 @@ func TestOneHome(t *testing.T) {
 			if strings.Contains(string(text), imported) && filepath.Base(file) != home {
 				t.Errorf("%s imports %s, which is for %s", filepath.Base(file), imported, home)
 			}
+		}
+	}
+}
+
+// TestReadmeNamesTests: a guarantee whose test is gone is a claim.
+func TestReadmeNamesTests(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exists := make(map[string]bool)
+	err = filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)`).FindAllSubmatch(text, -1) {
+			exists[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w+`).FindAllString(string(readme), -1)
+	if len(named) < 20 {
+		t.Errorf("the README names %d tests only", len(named))
+	}
+	for _, name := range named {
+		if !exists[name] {
+			t.Errorf("the README names %s, which does not exist", name)
 		}
 	}
 }
