@@ -48,6 +48,10 @@ func (s *subscription) renew() {
 func (n *Node) receiveLoop(ctx context.Context) {
 	for ctx.Err() == nil {
 		n.receive(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		reload(n.clients.data)
 		n.wake()
 		pause(ctx, n.cfg.Probe/2+rand.N(n.cfg.Probe))
 	}

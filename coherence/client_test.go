@@ -59,11 +59,17 @@ func TestJoinRefusesConfig(t *testing.T) {
 	}
 }
 
+// unhurried is for nodes on real servers that are to be in step: a busy machine
+// keeps these times.
+func unhurried() Config {
+	return Config{MaxStale: 30 * time.Second, Probe: DefaultProbe, Timeout: 5 * time.Second}
+}
+
 // joinAt joins by TCP. The node does not outlive the test.
 func joinAt(t *testing.T, addr string, with func(*redis.UniversalOptions), cfg Config) (*Node, *eventLog, error) {
 	t.Helper()
 	log := &eventLog{}
-	opts := &redis.UniversalOptions{Addrs: []string{addr}}
+	opts := &redis.UniversalOptions{Addrs: []string{addr}, ReadTimeout: cfg.Timeout, WriteTimeout: cfg.Timeout}
 	cfg.Fleet, cfg.OnEvent, cfg.Monitor = "f", log.add, Instrument(opts)
 	if with != nil {
 		with(opts)
@@ -80,11 +86,11 @@ func joinAt(t *testing.T, addr string, with func(*redis.UniversalOptions), cfg C
 func TestJoinRefusesAReplica(t *testing.T) {
 	master := redistest.RunServer(t)
 	replica := redistest.RunServer(t, "--replicaof", "127.0.0.1 "+fmt.Sprint(master.Port()))
-	_, log, err := joinAt(t, replica.Addr(), nil, Config{})
+	_, log, err := joinAt(t, replica.Addr(), nil, Config{Timeout: time.Second})
 	wantIs(t, err, ErrReplica)
 	log.want(t, EventInStep, 0)
 
-	if _, _, err := joinAt(t, master.Addr(), nil, Config{}); err != nil {
+	if _, _, err := joinAt(t, master.Addr(), nil, unhurried()); err != nil {
 		t.Errorf("Join(master) = %v", err)
 	}
 }
@@ -103,7 +109,7 @@ func TestSecretsAreNeverTold(t *testing.T) {
 	const secret = "s3cr3t-of-the-caller"
 	server := redistest.RunServer(t)
 	admin := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	defer admin.Close()
+	t.Cleanup(func() { _ = admin.Close() })
 	if err := admin.ConfigSet(t.Context(), "requirepass", "another").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +119,8 @@ func TestSecretsAreNeverTold(t *testing.T) {
 		"no password":    nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, log, err := joinAt(t, server.Addr(), with, Config{})
+			t.Parallel()
+			_, log, err := joinAt(t, server.Addr(), with, Config{Timeout: time.Second})
 			if err == nil {
 				t.Fatal("joined")
 			}
@@ -147,7 +154,7 @@ func TestLeastPrivilege(t *testing.T) {
 	}
 	const least = "+hello +ping +subscribe +unsubscribe +publish +eval +evalsha +hget +hmget +hset +hexists +time "
 
-	n, log, err := joinAt(t, server.Addr(), allow("full", least+"+info"), Config{})
+	n, log, err := joinAt(t, server.Addr(), allow("full", least+"+info"), unhurried())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +170,7 @@ func TestLeastPrivilege(t *testing.T) {
 	eventually(t, "the subscription delivers", func() bool { return n.Stats().Messages == 1 })
 	log.want(t, EventConfig, 0)
 
-	blind, log, err := joinAt(t, server.Addr(), allow("blind", least), Config{})
+	blind, log, err := joinAt(t, server.Addr(), allow("blind", least), unhurried())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +179,7 @@ func TestLeastPrivilege(t *testing.T) {
 		t.Errorf("%v does not name the permission", told[0])
 	}
 
-	if _, _, err := joinAt(t, server.Addr(), allow("mute", "+hello +ping +info"), Config{}); err == nil || !strings.Contains(err.Error(), "NOPERM") {
+	if _, _, err := joinAt(t, server.Addr(), allow("mute", "+hello +ping +info"), Config{Timeout: time.Second}); err == nil || !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("Join() without permissions = %v", err)
 	}
 }
@@ -184,7 +191,7 @@ func TestFullRedis(t *testing.T) {
 	defer admin.Close()
 	for admin.Append(t.Context(), "fill", strings.Repeat("x", 1<<16)).Err() == nil {
 	}
-	n, _, err := joinAt(t, server.Addr(), nil, Config{})
+	n, _, err := joinAt(t, server.Addr(), nil, unhurried())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,6 +358,7 @@ func TestIdentify(t *testing.T) {
 		{"", "", ""},
 		{"# Server\r\nrun_id:abc\r\n\r\n# Replication\r\nrole:master\r\nmaster_replid:def\r\n", "abc:def", "master"},
 		{"run_id:abc\nrole:slave\n", "abc:", "slave"},
+		{"# Server\r\nredis_mode:sentinel\r\nrun_id:abc\r\n", "", "sentinel"},
 		{"# Server\r\nexecutable:/run_id:x\r\nrole:master", "", "master"},
 	} {
 		if process, role := identify(tt.info); process != tt.process || role != tt.role {

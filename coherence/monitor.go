@@ -88,6 +88,9 @@ func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
 		return err
 	}
 	process, role := identify(server.Val() + "\r\n" + replication.Val())
+	if role == "sentinel" {
+		return nil // it holds no data: a failover client asks it where the master is
+	}
 	if role != "" && role != "master" && !mutant.NoRole {
 		return fmt.Errorf("%w: its role is %q", ErrReplica, role)
 	}
@@ -99,7 +102,8 @@ func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
 	return nil
 }
 
-// identify reads the process identity and the role out of INFO's text.
+// identify reads the process identity and the role out of INFO's text. A
+// sentinel tells no role; its mode stands for it.
 func identify(info string) (process, role string) {
 	field := func(name string) string {
 		_, rest, _ := strings.Cut("\n"+info, "\n"+name+":")
@@ -108,6 +112,9 @@ func identify(info string) (process, role string) {
 	}
 	if runID := field("run_id"); runID != "" {
 		process = runID + ":" + field("master_replid")
+	}
+	if mode := field("redis_mode"); mode == "sentinel" {
+		return "", mode
 	}
 	return process, field("role")
 }

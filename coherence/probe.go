@@ -64,6 +64,9 @@ func (n *Node) probeLoop(ctx context.Context) {
 		case <-n.wakeup:
 		}
 		err := n.probe(ctx)
+		if ctx.Err() != nil {
+			return // closing is no failure
+		}
 		n.prober.failure.Store(&err)
 		n.report(err)
 		timer.Reset(n.cfg.Probe)
@@ -74,9 +77,7 @@ func (n *Node) probeLoop(ctx context.Context) {
 func (n *Node) report(err error) {
 	if err != nil {
 		n.counts.probeFailures.Add(1)
-		if c, ok := n.clients.control.(*redis.ClusterClient); ok {
-			c.ReloadState(context.Background()) // the topology may have moved
-		}
+		reload(n.clients.control)
 	}
 	stepped := n.Leased(n.Now())
 	if stepped == n.prober.stepped {
@@ -87,6 +88,14 @@ func (n *Node) report(err error) {
 		n.event(Event{Kind: EventInStep})
 	} else {
 		n.event(Event{Kind: EventAdrift, Err: err})
+	}
+}
+
+// reload makes a Cluster client look for a master that has moved. By itself it
+// dials a dead one for up to ClusterStateReloadInterval, a minute by default.
+func reload(rdb redis.UniversalClient) {
+	if c, ok := rdb.(*redis.ClusterClient); ok {
+		c.ReloadState(context.Background())
 	}
 }
 

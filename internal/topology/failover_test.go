@@ -41,7 +41,7 @@ func TestClusterFailover(t *testing.T) {
 func failover(t *testing.T, opts redis.UniversalOptions, kill func(*site) error) {
 	s := newSource()
 	cfg := tiered.Config[string]{Name: "c"}
-	a, b := open(t, opts, cfg), open(t, opts, cfg)
+	a, b := open(t, opts, coherence.Config{}, cfg), open(t, opts, coherence.Config{}, cfg)
 	s.set("k", "old")
 	for _, c := range []*site{a, b} {
 		v, err := c.Get(t.Context(), "k", s.load)
@@ -54,7 +54,7 @@ func failover(t *testing.T, opts redis.UniversalOptions, kill func(*site) error)
 	for _, c := range []*site{a, b} {
 		eventually(t, "the node has met the promoted replica", func(context.Context) error {
 			if c.told(coherence.EventHistory) == met[c] || c.node.State() != coherence.InStep {
-				return fmt.Errorf("%v, %+v, told %v", c.node.State(), c.node.Stats(), c.events)
+				return fmt.Errorf("%v, %+v, told %v", c.node.State(), c.node.Stats(), c.heard())
 			}
 			return nil
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -99,10 +100,20 @@ type site struct {
 	events []coherence.Event
 }
 
-func (s *site) told(kind coherence.EventKind) (times int) {
+func (s *site) hear(e coherence.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.events {
+	s.events = append(s.events, e)
+}
+
+func (s *site) heard() []coherence.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.events)
+}
+
+func (s *site) told(kind coherence.EventKind) (times int) {
+	for _, e := range s.heard() {
 		if e.Kind == kind {
 			times++
 		}
@@ -110,8 +121,16 @@ func (s *site) told(kind coherence.EventKind) (times int) {
 	return times
 }
 
+// unhurried are timeouts that a busy machine keeps, for tests in which nothing
+// is to fail: they count what went wrong.
+func unhurried(opts redis.UniversalOptions) (redis.UniversalOptions, coherence.Config) {
+	const long = 10 * time.Second
+	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = long, long, long
+	return opts, coherence.Config{MaxStale: 3 * long, Probe: time.Second, Timeout: long}
+}
+
 // open starts a site that reaches Redis by opts and ends it with the test.
-func open(t *testing.T, opts redis.UniversalOptions, cfg tiered.Config[string]) *site {
+func open(t *testing.T, opts redis.UniversalOptions, how coherence.Config, cfg tiered.Config[string]) *site {
 	t.Helper()
 	s := &site{}
 	monitor := coherence.Instrument(&opts)
@@ -120,23 +139,42 @@ func open(t *testing.T, opts redis.UniversalOptions, cfg tiered.Config[string]) 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var err error
-	s.node, err = coherence.Join(ctx, rdb, coherence.Config{Fleet: "f", Monitor: monitor, OnEvent: func(e coherence.Event) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.events = append(s.events, e)
-	}})
-	if err != nil {
+	how.Fleet, how.Monitor, how.OnEvent = "f", monitor, s.hear
+	if s.node, err = coherence.Join(ctx, rdb, how); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.node.Close() })
 	if err := s.node.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
+	s.meetShards(t, rdb)
 	if s.Cache, err = tiered.New(s.node, cfg); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// meetShards has the site enter every shard of a Cluster into the fleet's
+// records. It would do so at the first command for the shard, whose reply it
+// then would not trust.
+func (s *site) meetShards(t *testing.T, rdb redis.UniversalClient) {
+	t.Helper()
+	cluster, ok := rdb.(*redis.ClusterClient)
+	if !ok {
+		return
+	}
+	if err := cluster.ForEachMaster(t.Context(), func(ctx context.Context, shard *redis.Client) error {
+		return shard.Ping(ctx).Err()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the shards are known", func(context.Context) error {
+		if _, ok := s.node.View(); !ok {
+			return errors.New("no view")
+		}
+		return nil
+	})
 }
 
 // eventually polls: for what another process does when it likes.

@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,24 @@ func TestStandalone(t *testing.T) {
 func TestSentinel(t *testing.T) {
 	group := redistest.RunSentinel(t)
 	everyVerb(t, redis.UniversalOptions{Addrs: group.Addrs(), MasterName: group.MasterName()})
+
+	// Found by reading: go-redis runs OnConnect on its connections to sentinels
+	// too, and each of them passed for an unknown Redis process.
+	rdb := redis.NewClient(&redis.Options{Addr: group.Master().Addr()})
+	defer rdb.Close()
+	fields, err := rdb.HKeys(t.Context(), "{f}:bus").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var processes []string
+	for _, field := range fields {
+		if strings.HasPrefix(field, "r:") {
+			processes = append(processes, field)
+		}
+	}
+	if len(processes) != 1 {
+		t.Errorf("the fleet knows the processes %q, want the master alone", processes)
+	}
 }
 
 func TestCluster(t *testing.T) {
@@ -31,7 +50,8 @@ func TestCluster(t *testing.T) {
 func everyVerb(t *testing.T, opts redis.UniversalOptions) {
 	s := newSource()
 	cfg := tiered.Config[string]{Name: "c", NotFoundTTL: time.Minute}
-	a, b := open(t, opts, cfg), open(t, opts, cfg)
+	opts, how := unhurried(opts)
+	a, b := open(t, opts, how, cfg), open(t, opts, how, cfg)
 	for _, verb := range []struct {
 		name string
 		test func(t *testing.T, s *source, a, b *site)
@@ -41,7 +61,7 @@ func everyVerb(t *testing.T, opts redis.UniversalOptions) {
 	} {
 		t.Run(verb.name, func(t *testing.T) { verb.test(t, s, a, b) })
 	}
-	t.Run("Refresh", func(t *testing.T) { refresh(t, opts) })
+	t.Run("Refresh", func(t *testing.T) { refresh(t, opts, how) })
 	for name, node := range map[string]*coherence.Node{"a": a.node, "b": b.node} {
 		if got := node.Stats(); got.Messages == 0 || got.Malformed != 0 || got.Forks != 0 || got.Deaf != 0 {
 			t.Errorf("node %s: Stats() = %+v, want messages by pub/sub and no trouble", name, got)
@@ -207,10 +227,10 @@ func waiters(t *testing.T, _ *source, a, b *site) {
 }
 
 // An expired value is served while one node of the fleet refreshes it.
-func refresh(t *testing.T, opts redis.UniversalOptions) {
+func refresh(t *testing.T, opts redis.UniversalOptions, how coherence.Config) {
 	s := newSource()
 	cfg := tiered.Config[string]{Name: "refreshed", TTL: 100 * time.Millisecond, StaleTTL: time.Hour, Jitter: -1}
-	a, b := open(t, opts, cfg), open(t, opts, cfg)
+	a, b := open(t, opts, how, cfg), open(t, opts, how, cfg)
 	s.set("k", "old")
 	for _, c := range []*site{a, b} {
 		if v, err := c.Get(t.Context(), "k", s.load); err != nil || v != "old" {
