@@ -302,6 +302,25 @@ func TestMonitorNotUsedByTheClient(t *testing.T) {
 	})
 }
 
+// A monitor that sees no connection cannot vouch that a long gap is no fork.
+func TestGapWithoutSight(t *testing.T) {
+	inBubble(t, func(w *world) {
+		a := w.join()
+		b := w.join(func(c *Config) { c.Monitor = Instrument(w.redis.Link().Options()) })
+		sa := a.openSpace(w, "s")
+		b.link.Cut()
+		for range ring + 1 {
+			if err := sa.Announce(w.Context(), "x"); err != nil {
+				w.Fatal(err)
+			}
+		}
+		b.link.Heal()
+		pass(time.Second)
+		b.log.want(w, EventMissed, 0)
+		b.log.want(w, EventFork, 1)
+	})
+}
+
 func TestNoMonitor(t *testing.T) {
 	inBubble(t, func(w *world) {
 		m := w.join(func(c *Config) { c.Monitor = nil })

@@ -40,11 +40,13 @@ type Config struct {
 
 	// Monitor watches the client's connections for restarts and failovers of
 	// Redis; it comes from Instrument. Without one a restart on old data is
-	// noticed by the next probe instead of by the first reply.
+	// noticed by the next probe instead of by the first reply, and on a Cluster
+	// only if it is the shard of the bus.
 	Monitor *Monitor
 
-	// Proxied says that connections lead through a proxy that keeps them open
-	// over a failover of Redis: every probe then reads INFO as well.
+	// Proxied says that connections stay open over a failover of Redis, because
+	// they lead through a proxy, or because masters are demoted by hand (REPLICAOF
+	// without CLIENT KILL, which Sentinel sends): every probe reads INFO as well.
 	Proxied bool
 
 	// JournalSize is the number of keys of failed invalidations that are kept

@@ -188,6 +188,10 @@ func (m *Monitor) view() (met uint64, ok bool) {
 	return met, met == handled
 }
 
+// sees reports whether the monitor can tell Redis processes apart: it is on the
+// client's connections, and INFO is allowed.
+func (m *Monitor) sees() bool { return m.met.Load() > 0 && m.blindness() == nil }
+
 func (m *Monitor) blindness() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

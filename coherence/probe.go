@@ -129,7 +129,7 @@ func (n *Node) probe(ctx context.Context) error {
 			return err
 		}
 	}
-	if verdict == lost && n.monitor.blindness() != nil {
+	if verdict == lost && !n.monitor.sees() {
 		verdict = forked // without identities a gap cannot be told from a fork
 	}
 	switch verdict {
