@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -15,7 +16,7 @@ func staticLoad(context.Context, string) (string, error) { return "v", nil }
 func TestLocalHitAllocatesNothing(t *testing.T) {
 	noLeaks(t)
 	e := redistest.RunPipe(t)
-	_, node := join(t, e.Link().Options())
+	_, node := join(t, e.Link().Options(), coherence.Config{})
 	c := open(t, node, tiered.Config[string]{})
 	ctx := t.Context()
 	poll(t, "a local copy", func() bool {

@@ -40,7 +40,7 @@ func TestCallsAfterClose(t *testing.T) {
 			}
 		}
 		wantStat(t, "Loads", c.Stats().Loads, 1)
-		if db.rows["k"] != "v" {
+		if db.row("k") != "v" {
 			t.Error("a closed cache wrote")
 		}
 		// The name is free again.
@@ -137,7 +137,7 @@ func TestCloseEndsRefreshes(t *testing.T) {
 		c, db := f.sites[0], newDatabase("k", "v")
 		wantGet(t, c, "k", db, "v")
 		time.Sleep(10 * time.Second)
-		db.delay = time.Hour
+		db.delays(time.Hour)
 		wantGet(t, c, "k", db, "v")
 		db.wantLoads(t, 2)
 		began := time.Now()
@@ -145,7 +145,7 @@ func TestCloseEndsRefreshes(t *testing.T) {
 		if took := time.Since(began); took != 0 {
 			t.Errorf("Close took %v", took)
 		}
-		if db.active != 0 {
+		if active, _ := db.running(); active != 0 {
 			t.Error("the refresh still runs")
 		}
 	})
@@ -155,10 +155,10 @@ func TestCloseEndsRefreshes(t *testing.T) {
 // a value or ErrClosed. GetMany, which takes a seat for each key, must not strand
 // those it has taken.
 func TestCloseUnderLoad(t *testing.T) {
-	for range 20 {
+	for range 3 {
 		bubble(t, 2, tiered.Config[string]{StaleTTL: time.Minute, TTL: 5 * ms}, func(t *testing.T, f *fleet) {
 			c := f.sites[0]
-			keys, db := numbered(50)
+			keys, db := numbered(20)
 			var load sync.WaitGroup
 			check := func(verb string, err error) bool {
 				if err != nil && !errors.Is(err, tiered.ErrClosed) {
@@ -166,7 +166,7 @@ func TestCloseUnderLoad(t *testing.T) {
 				}
 				return err == nil
 			}
-			for i := range 4 {
+			for i := range 2 {
 				for verb, call := range map[string]func(n int) error{
 					"Get":        func(n int) error { _, err := c.Get(t.Context(), keys[n], db.load); return err },
 					"GetMany":    func(n int) error { _, err := c.GetMany(t.Context(), keys[:n+1], db.loadAll); return err },

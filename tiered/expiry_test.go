@@ -48,7 +48,7 @@ func TestTTL(t *testing.T) {
 
 // Values loaded together do not expire together.
 func TestJitterBounds(t *testing.T) {
-	const ttl, n = 1000 * time.Second, 300
+	const ttl, n = 1000 * time.Second, 150
 	for name, test := range map[string]struct{ jitter, share float64 }{
 		"default": {0, tiered.DefaultJitter}, "half": {0.5, 0.5}, "all": {1, 1}, "none": {-1, 0},
 	} {
@@ -130,7 +130,7 @@ func TestWeakCopiesKeepTheTTL(t *testing.T) {
 func TestStaleWhileRevalidate(t *testing.T) {
 	bubble(t, 3, tiered.Config[string]{TTL: 10 * time.Second, StaleTTL: time.Minute}, func(t *testing.T, f *fleet) {
 		db := newDatabase("k", "0")
-		db.delay = 500 * ms
+		db.delays(500 * ms)
 		for _, s := range f.sites {
 			wantGet(t, s, "k", db, "0")
 		}
@@ -235,7 +235,7 @@ func TestInvalidatedIsNeverServedStale(t *testing.T) {
 func TestInvalidateDuringRefresh(t *testing.T) {
 	bubble(t, 2, tiered.Config[string]{TTL: 10 * time.Second, StaleTTL: time.Hour}, func(t *testing.T, f *fleet) {
 		a, db := f.sites[0], newDatabase("k", "old")
-		db.delay = time.Second
+		db.delays(time.Second)
 		wantGet(t, a, "k", db, "old")
 		time.Sleep(10 * time.Second)
 		wantGet(t, a, "k", db, "old") // starts a refresh
@@ -282,11 +282,11 @@ func TestRefreshPanics(t *testing.T) {
 // XFetch: a value that is expensive to load is refreshed before it expires, so
 // that nobody ever waits for it; a cheap one is not.
 func TestEarlyRefresh(t *testing.T) {
-	const ttl, rounds = 20 * time.Second, 3000
+	const ttl, rounds = 20 * time.Second, 1500
 	read := func(t *testing.T, delay time.Duration) (waits int, s tiered.Stats) {
 		bubble(t, 1, tiered.Config[string]{TTL: ttl}, func(t *testing.T, f *fleet) {
 			c, db := f.sites[0], newDatabase("k", "v")
-			db.delay = delay
+			db.delays(delay)
 			wantGet(t, c, "k", db, "v")
 			for range rounds {
 				time.Sleep(ttl / 40)

@@ -187,7 +187,7 @@ func TestCancelledCallsDoNothing(t *testing.T) {
 		wantError(t, "Update", err, why)
 		wantError(t, "Update", err, tiered.ErrNotWritten)
 		db.wantLoads(t, 0)
-		if db.rows["k"] != "v" {
+		if db.row("k") != "v" {
 			t.Error("a cancelled Update wrote")
 		}
 		if sent, pipes := c.sent.reset(); len(sent)+len(pipes) != 0 {

@@ -16,7 +16,7 @@ import (
 func TestColdReadsAreOneLoad(t *testing.T) {
 	bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		db := newDatabase("k", "v")
-		db.delay = 300 * time.Millisecond
+		db.delays(300 * time.Millisecond)
 		var calls []*pending
 		for i := range 100 {
 			c := f.sites[i%2]
@@ -39,7 +39,7 @@ func TestColdReadsAreOneLoad(t *testing.T) {
 func TestWaitersAreWoken(t *testing.T) {
 	bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		db := newDatabase("k", "v")
-		db.delay = 1001 * time.Millisecond
+		db.delays(1001 * time.Millisecond)
 		first := start(func() (string, error) { return f.sites[0].Get(t.Context(), "k", db.load) })
 		second := start(func() (string, error) { return f.sites[1].Get(t.Context(), "k", db.load) })
 		first.want(t, "v", nil)
@@ -56,7 +56,7 @@ func TestInvalidateDuringLoad(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 				db := newDatabase("k", "old")
-				db.delay = time.Second
+				db.delays(time.Second)
 				old := start(func() (string, error) { return f.sites[0].Get(t.Context(), "k", db.load) })
 				db.set("k", "new")
 				if err := f.sites[by].Invalidate(t.Context(), "k"); err != nil {
@@ -78,7 +78,7 @@ func TestInvalidateDuringLoad(t *testing.T) {
 func TestReadAfterInvalidateDoesNotJoinTheOldLoad(t *testing.T) {
 	bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		c, db := f.sites[0], newDatabase("k", "old")
-		db.delay = time.Second
+		db.delays(time.Second)
 		old := start(func() (string, error) { return c.Get(t.Context(), "k", db.load) })
 		joined := start(func() (string, error) { return c.Get(t.Context(), "k", db.load) })
 		db.set("k", "new")
@@ -103,7 +103,7 @@ func TestReadAfterInvalidateDoesNotJoinTheOldLoad(t *testing.T) {
 func TestLeaderLeavesOthersStay(t *testing.T) {
 	bubble(t, 1, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		c, db := f.sites[0], newDatabase("k", "v")
-		db.delay = time.Second
+		db.delays(time.Second)
 		ctx, cancel := context.WithCancel(t.Context())
 		leader := start(func() (string, error) { return c.Get(ctx, "k", db.load) })
 		waiter := start(func() (string, error) { return c.Get(t.Context(), "k", db.load) })
@@ -122,7 +122,7 @@ func TestLeaderLeavesOthersStay(t *testing.T) {
 func TestWaiterObeysItsDeadline(t *testing.T) {
 	bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		db := newDatabase("k", "v")
-		db.delay = time.Second
+		db.delays(time.Second)
 		leader := start(func() (string, error) { return f.sites[0].Get(t.Context(), "k", db.load) })
 		for _, c := range f.sites { // in the flight, and behind the lease of the other node
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -173,7 +173,7 @@ func TestLeaseIsRenewedWhileTheLoadRuns(t *testing.T) {
 	cfg := tiered.Config[string]{LeaseTTL: 300 * time.Millisecond, WaitMax: time.Minute, LoadTimeout: time.Minute}
 	bubble(t, 2, cfg, func(t *testing.T, f *fleet) {
 		db := newDatabase("k", "v")
-		db.delay = 5 * time.Second
+		db.delays(5 * time.Second)
 		holder := start(func() (string, error) { return f.sites[0].Get(t.Context(), "k", db.load) })
 		waiter := start(func() (string, error) { return f.sites[1].Get(t.Context(), "k", db.load) })
 		holder.want(t, "v", nil)

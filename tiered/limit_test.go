@@ -68,7 +68,7 @@ func TestSourceLimit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, 1, tiered.Config[string]{SourceLimit: limit}, func(t *testing.T, f *fleet) {
 				c, db := f.sites[0], newDatabase()
-				db.delay = time.Second
+				db.delays(time.Second)
 				if down {
 					f.Crash()
 					time.Sleep(2 * bound)
@@ -93,8 +93,8 @@ func TestSourceLimit(t *testing.T) {
 					p.want(t, strconv.Itoa(i), nil)
 					last = max(last, p.took)
 				}
-				if db.peak != limit {
-					t.Errorf("%d loads at once, want the limit of %d to be used and kept", db.peak, limit)
+				if _, peak := db.running(); peak != limit {
+					t.Errorf("%d loads at once, want the limit of %d to be used and kept", peak, limit)
 				}
 				if last != readers/limit*time.Second {
 					t.Errorf("the last of %d loads of 1s returned after %v", readers, last)
@@ -109,7 +109,7 @@ func TestNoSourceLimit(t *testing.T) {
 	bubble(t, 1, tiered.Config[string]{SourceLimit: -1}, func(t *testing.T, f *fleet) {
 		const readers = 2 * tiered.DefaultSourceLimit
 		c, db := f.sites[0], newDatabase()
-		db.delay = time.Second
+		db.delays(time.Second)
 		var calls []*pending
 		for i := range readers {
 			db.set(strconv.Itoa(i), "v")
@@ -118,8 +118,8 @@ func TestNoSourceLimit(t *testing.T) {
 		for _, p := range calls {
 			p.want(t, "v", nil)
 		}
-		if db.peak != readers {
-			t.Errorf("%d loads at once, want %d", db.peak, readers)
+		if _, peak := db.running(); peak != readers {
+			t.Errorf("%d loads at once, want %d", peak, readers)
 		}
 	})
 }
@@ -131,7 +131,7 @@ func TestSourceBusy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, 1, tiered.Config[string]{SourceLimit: 1}, func(t *testing.T, f *fleet) {
 				c, db := f.sites[0], newDatabase("slow", "v", "k", "w")
-				db.delay = 5 * time.Second
+				db.delays(5 * time.Second)
 				if down {
 					f.Crash()
 					time.Sleep(2 * bound)
@@ -163,7 +163,7 @@ func TestSourceBusy(t *testing.T) {
 				}
 				slow.want(t, "v", nil)
 				db.wantLoads(t, 1)
-				db.delay = 0
+				db.delays(0)
 				wantGet(t, c, "k", db, "w")
 			})
 		})
@@ -176,7 +176,7 @@ func TestRefreshYieldsToReads(t *testing.T) {
 		c, db := f.sites[0], newDatabase("k", "v", "slow", "w")
 		wantGet(t, c, "k", db, "v")
 		time.Sleep(10 * time.Second)
-		db.delay = 5 * time.Second
+		db.delays(5 * time.Second)
 		slow := start(func() (string, error) { return c.Get(t.Context(), "slow", db.load) })
 		wantGet(t, c, "k", db, "v")
 		time.Sleep(4 * time.Second)

@@ -142,7 +142,7 @@ func TestGetManyPartialFailure(t *testing.T) {
 func TestGetManySharesFlightsWithGet(t *testing.T) {
 	bubble(t, 1, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		c, db := f.sites[0], newDatabase("k", "v", "l", "w")
-		db.delay = time.Second
+		db.delays(time.Second)
 		many := func(ctx context.Context, keys ...string) *pending {
 			return start(func() (string, error) {
 				m, err := c.GetMany(ctx, keys, db.loadAll)
@@ -207,7 +207,7 @@ func TestGetManyIsCancelledWhenAllLeave(t *testing.T) {
 func TestGetManyCrossing(t *testing.T) {
 	bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		keys, db := numbered(20)
-		db.delay = time.Second
+		db.delays(time.Second)
 		var calls []*pending
 		for i, s := range f.sites {
 			own := keys[i*10 : i*10+10] // in flight before both want all
@@ -234,7 +234,7 @@ func TestGetManyCrossing(t *testing.T) {
 	// Without a head start: the leases are split as chance will have it.
 	bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		keys, db := numbered(50)
-		db.delay = time.Second
+		db.delays(time.Second)
 		var calls []*pending
 		for i := range 10 {
 			order := slices.Concat(keys[i:], keys[:i])
@@ -273,7 +273,7 @@ func TestGetManyMixedStates(t *testing.T) {
 		if _, err := b.Update(t.Context(), "fenced", func(context.Context, string) (string, error) { return "", inDoubt }); !errors.Is(err, inDoubt) {
 			t.Fatal(err)
 		}
-		db.delay = time.Second
+		db.delays(time.Second)
 		here := start(func() (string, error) { return a.Get(t.Context(), "here", db.load) })
 		there := start(func() (string, error) { return b.Get(t.Context(), "there", db.load) })
 		db.wantLoads(t, 4)
@@ -295,7 +295,7 @@ func TestGetManyMixedStates(t *testing.T) {
 func TestInvalidateDuringGetMany(t *testing.T) {
 	bubble(t, 2, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
 		a, db := f.sites[0], newDatabase("k", "old", "l", "w")
-		db.delay = time.Second
+		db.delays(time.Second)
 		p := start(func() (string, error) {
 			m, err := a.GetMany(t.Context(), []string{"k", "l"}, db.loadAll)
 			return fmt.Sprint(m), err
@@ -324,6 +324,10 @@ func TestGetManyExpiry(t *testing.T) {
 		wantMany(t, b, keys, db, old) // from Redis, and stale
 		wantMany(t, a, keys, db, old) // local, and stale
 		time.Sleep(time.Second)
+		for _, s := range f.sites { // finds the fresh one behind its stale copy, if another node has refreshed it
+			s.GetMany(t.Context(), keys, db.loadAll)
+			settle()
+		}
 		wantMany(t, b, keys, db, fresh)
 		wantMany(t, a, keys, db, fresh)
 		db.wantLoads(t, 3)

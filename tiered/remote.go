@@ -230,7 +230,9 @@ func (r *remote) replace(ctx context.Context, key, stamp string, rec []byte, px 
 func (r *remote) lock(ctx context.Context, stamp [stampLength]byte, t token.Token) (bool, error) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
-	return r.rdb.SetNX(ctx, r.lockKey(stamp), "L"+t.String(), r.lease).Result()
+	reply, err := r.scripts.Run(ctx, script.Acquire, []string{r.lockKey(stamp)}, t.String(), r.lease.Milliseconds(), "")
+	_, mine := reply.(int64)
+	return mine, err
 }
 
 func (r *remote) lockKey(stamp [stampLength]byte) string { return r.locks + token.Token(stamp).Hex() }

@@ -61,10 +61,13 @@ func bubble(t *testing.T, n int, cfg tiered.Config[string], test func(t *testing
 	})
 }
 
-// noLeaks fails the test if it leaves a goroutine behind.
+// noLeaks fails the test if it leaves a goroutine behind. One of go-redis, which
+// tries to dial a server that was away, notices up to a second late that its
+// client was closed.
 func noLeaks(t *testing.T) {
 	t.Helper()
-	t.Cleanup(func() { goleak.VerifyNone(t) })
+	late := goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
+	t.Cleanup(func() { goleak.VerifyNone(t, late) })
 }
 
 // add starts one more site.
@@ -86,19 +89,18 @@ func (f *fleet) dial(t *testing.T) *site {
 // join makes the site a node of the fleet, though Redis may be away.
 func (s *site) join(t *testing.T) {
 	t.Helper()
-	s.rdb, s.node = join(t, s.link.Options())
+	s.rdb, s.node = join(t, s.link.Options(), coherence.Config{})
 	s.rdb.AddHook(s.sent)
 }
 
 // join connects a node that is closed, then its client, at the end of the test.
-func join(t *testing.T, opts *redis.UniversalOptions) (redis.UniversalClient, *coherence.Node) {
+func join(t *testing.T, opts *redis.UniversalOptions, cfg coherence.Config) (redis.UniversalClient, *coherence.Node) {
 	t.Helper()
 	monitor := coherence.Instrument(opts)
 	rdb := redis.NewUniversalClient(opts)
 	t.Cleanup(func() { rdb.Close() })
-	node, err := coherence.Join(t.Context(), rdb, coherence.Config{
-		Fleet: fleetName, Monitor: monitor, OnEvent: func(coherence.Event) {},
-	})
+	cfg.Fleet, cfg.Monitor, cfg.OnEvent = fleetName, monitor, func(coherence.Event) {}
+	node, err := coherence.Join(t.Context(), rdb, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,6 +263,27 @@ func (d *database) set(key, value string) {
 	} else {
 		d.rows[key] = value
 	}
+}
+
+// row returns what the source holds.
+func (d *database) row(key string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.rows[key]
+}
+
+// delays makes each read that begins from now on take so long.
+func (d *database) delays(delay time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.delay = delay
+}
+
+// running returns how many reads run, and how many ran at once at most.
+func (d *database) running() (now, peak int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.active, d.peak
 }
 
 // fails makes every read and write return err; nil ends that.

@@ -3,7 +3,6 @@ package tiered_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,7 +81,7 @@ func TestReadsDuringUpdate(t *testing.T) {
 func TestHerdDuringUpdate(t *testing.T) {
 	bubble(t, 1, tiered.Config[string]{FenceTTL: 20 * time.Second}, func(t *testing.T, f *fleet) {
 		c, db := f.sites[0], newDatabase("k", "v")
-		db.delay = 100 * ms
+		db.delays(100 * ms)
 		writer := start(func() (string, error) {
 			return c.Update(t.Context(), "k", func(context.Context, string) (string, error) {
 				time.Sleep(5 * time.Second)
@@ -101,8 +100,8 @@ func TestHerdDuringUpdate(t *testing.T) {
 				t.Errorf("a read took %v, want at most two loads", p.took)
 			}
 		}
-		if db.peak != 1 {
-			t.Errorf("%d loads at once", db.peak)
+		if _, peak := db.running(); peak != 1 {
+			t.Errorf("%d loads at once", peak)
 		}
 		db.wantLoads(t, 3) // over 200 ms
 		writer.want(t, "v", nil)
@@ -329,7 +328,7 @@ func TestUpdateWithoutRedis(t *testing.T) {
 				if p.took > 1100*ms {
 					t.Errorf("a refused Update took %v", p.took)
 				}
-				if db.rows["k"] != "old" {
+				if db.row("k") != "old" {
 					t.Error("the source was written")
 				}
 				s := c.Stats()
@@ -360,8 +359,8 @@ func TestUpdateThatCannotAnnounce(t *testing.T) {
 			return nil
 		})
 		v, err := c.Update(t.Context(), "k", db.writes("w"))
-		if v != "" || !errors.Is(err, tiered.ErrNotWritten) || !errors.Is(err, lost) || db.rows["k"] != "v" {
-			t.Errorf("Update = %q, %v; the source holds %q", v, err, db.rows["k"])
+		if v != "" || !errors.Is(err, tiered.ErrNotWritten) || !errors.Is(err, lost) || db.row("k") != "v" {
+			t.Errorf("Update = %q, %v; the source holds %q", v, err, db.row("k"))
 		}
 		f.wantKind(t, "k", 0)
 		wantGet(t, c, "k", db, "v")
@@ -471,7 +470,7 @@ func TestTooManyWriters(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "writers") {
 			t.Errorf("the 65th Update: %v", err)
 		}
-		if slices.Contains([]string{"refused"}, db.rows["k"]) {
+		if db.row("k") == "refused" {
 			t.Error("the 65th writer was called")
 		}
 		for _, p := range calls {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func TestPeek(t *testing.T) {
 		wantStat(t, "RemoteHits", b.Stats().RemoteHits, 2)
 		wantStat(t, "LocalHits", b.Stats().LocalHits, 2)
 
-		db.delay = time.Second
+		db.delays(time.Second)
 		loading := start(func() (string, error) { return a.Get(t.Context(), "leased", db.load) })
 		peek(b, "leased", "", tiered.ErrMiss)
 		loading.want(t, "y", nil)
@@ -65,7 +66,7 @@ func TestBypass(t *testing.T) {
 		c, db := f.sites[0], newDatabase("k", "old", "l", "1")
 		wantGet(t, c, "k", db, "old")
 		db.set("k", "new")
-		db.delay = time.Second
+		db.delays(time.Second)
 		c.sent.reset()
 		var calls []*pending
 		for range 3 {
@@ -74,7 +75,7 @@ func TestBypass(t *testing.T) {
 		for _, p := range calls {
 			p.want(t, "new", nil)
 		}
-		db.delay = 0
+		db.delays(0)
 		wantMany(t, c, []string{"k", "l", "none"}, db, map[string]string{"k": "new", "l": "1"}, tiered.Bypass())
 		db.wantLoads(t, 5)
 		if sent, pipes := c.sent.reset(); len(sent)+len(pipes) != 0 {
@@ -90,8 +91,8 @@ func TestBypass(t *testing.T) {
 // Without Clone a value is shared; with it nobody can spoil the copy of the others.
 func TestClone(t *testing.T) {
 	bubble(t, 1, tiered.Config[string]{}, func(t *testing.T, f *fleet) {
-		clones := 0
-		c := open(t, f.sites[0].node, tiered.Config[[]int]{Name: "lists", Clone: func(v []int) []int { clones++; return slices.Clone(v) }})
+		var clones atomic.Int32
+		c := open(t, f.sites[0].node, tiered.Config[[]int]{Name: "lists", Clone: func(v []int) []int { clones.Add(1); return slices.Clone(v) }})
 		load := func(context.Context, string) ([]int, error) { return []int{1, 2, 3}, nil }
 		spoil := func(verb string, v []int, err error) {
 			t.Helper()
@@ -114,8 +115,8 @@ func TestClone(t *testing.T) {
 		if v, err = c.Peek(t.Context(), "k"); err != nil || !slices.Equal(v, []int{4}) {
 			t.Errorf("Peek after the caller spoilt what Update returned = %v, %v", v, err)
 		}
-		if clones != 7 {
-			t.Errorf("%d clones of 7 values handed out", clones)
+		if n := clones.Load(); n != 7 {
+			t.Errorf("%d clones of 7 values handed out", n)
 		}
 
 		// Readers of one flight get a copy each.

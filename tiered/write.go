@@ -136,7 +136,10 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 		c.counts.writtenThrough.Add(1)
 		c.keep(&w.reading, v, rec)
 	case fenceLost:
-		if err := c.space.Announce(ctx, w.key); err != nil && !mutant.NoReannounce {
+		if mutant.NoReannounce {
+			break
+		}
+		if err := c.space.Announce(ctx, w.key); err != nil {
 			c.counts.unconfirmed.Add(1)
 			return c.handOut(v), err
 		}

@@ -73,7 +73,7 @@ var (
 	//	       nil: nothing, or a lease that is malformed; acquire it
 	Wait = script.New(wait, false)
 
-	// Renew makes a lease last longer, or the lock of a refresh, whose record is 'L' token.
+	// Renew makes a lease last longer, that of a key or the lock of a refresh.
 	//
 	//	args   [LeaseID] or token, new lease in ms
 	//	reply  1 it lasts that long from now, 0 it is no longer mine

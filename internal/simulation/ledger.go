@@ -1,0 +1,288 @@
+package simulation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tiercache/tiercache/tiered"
+)
+
+// Ledger is the source's history and the judge of every read. It knows when each version was
+// committed and from when on the fleet has promised not to serve an older one.
+type Ledger struct {
+	times Times
+
+	mu         sync.Mutex
+	rows       map[string]*row
+	losses     []interval
+	violations []string
+	oldest     time.Duration // the oldest value served, counted from the return of the write that replaced it
+	tally      map[string]int
+}
+
+// row is the history of one key. Version i is at versions[i-1]; version 0 is "no record".
+type row struct {
+	versions []version
+	swift    bool           // loads of this key do not linger
+	owned    map[string]int // by member: the newest version whose write has returned there
+	log      trace
+}
+
+type version struct {
+	committed time.Time
+	deleted   bool
+	covered   time.Time // when its write returned; zero: not yet
+	guarded   time.Time // when its fence has ended for sure; zero: it had none
+}
+
+// interval is a time in which Redis lost keys.
+type interval struct{ begin, end time.Time }
+
+// writing is one write under way. The ledger's lock guards it.
+type writing struct {
+	began   time.Time
+	ran     bool // the writer was called
+	version int  // what it committed, 0: nothing
+	guarded bool
+	result  error // what the writer returned
+}
+
+func (w *writing) returns(err error) error {
+	w.result = err
+	return err
+}
+
+func newLedger(t Times, keys, swift []string) *Ledger {
+	l := &Ledger{times: t, rows: make(map[string]*row), tally: make(map[string]int)}
+	for _, k := range keys {
+		l.rows[k] = newRow()
+	}
+	for _, k := range swift {
+		l.rows[k] = newRow()
+		l.rows[k].swift = true
+	}
+	return l
+}
+
+func newRow() *row { return &row{owned: make(map[string]int)} }
+
+func (l *Ledger) row(key string) *row {
+	r := l.rows[key]
+	if r == nil {
+		r = newRow()
+		l.rows[key] = r
+	}
+	return r
+}
+
+func (r *row) deleted(v int) bool { return v == 0 || r.versions[v-1].deleted }
+
+// read is the source's answer to a loader.
+func (l *Ledger) read(m *member, key string) (Value, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m.dead.Load() {
+		return Value{}, errDead
+	}
+	l.tally["loads"]++
+	r := l.row(key)
+	last := len(r.versions)
+	r.log.add("%s loads %d", m.name, last)
+	if r.deleted(last) {
+		return Value{}, tiered.ErrNotFound
+	}
+	return Value{key, last}, nil
+}
+
+// seed is a write from before the fleet existed.
+func (l *Ledger) seed(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	r := l.row(key)
+	r.versions = append(r.versions, version{committed: now, covered: now})
+}
+
+func (l *Ledger) begin() *writing { return &writing{began: time.Now()} }
+
+func (l *Ledger) called(op *writing) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	op.ran = true
+}
+
+// commit is the source's answer to a writer: the next version. While the fence stands nobody may
+// cache what is older, so that even a write that never returns is bound by the end of its fence: unless
+// Redis lost the fence before the commit, or the writer overran its deadline.
+func (l *Ledger) commit(m *member, op *writing, key string, deleted bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m.dead.Load() {
+		return errDead
+	}
+	now := time.Now()
+	v := version{committed: now, deleted: deleted}
+	op.guarded = now.Sub(op.began) <= l.times.Fence*8/10 && !l.lostSince(op.began)
+	if op.guarded {
+		v.guarded = now.Add(l.times.Fence)
+	}
+	r := l.row(key)
+	r.versions = append(r.versions, v)
+	op.version = len(r.versions)
+	r.log.add("%s commits %d deleted=%t guarded=%t", m.name, op.version, deleted, op.guarded)
+	return nil
+}
+
+// commitOutside is a write past the fleet: nobody knows of it until it is invalidated.
+func (l *Ledger) commitOutside(key string, deleted bool) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.row(key)
+	r.versions = append(r.versions, version{committed: time.Now(), deleted: deleted})
+	r.log.add("outside commits %d deleted=%t", len(r.versions), deleted)
+	return len(r.versions)
+}
+
+// latest returns the newest version of a key.
+func (l *Ledger) latest(key string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.row(key).versions)
+}
+
+// cover notes that a write of the version has returned: from now on the bound holds for it.
+func (l *Ledger) cover(key string, v int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.row(key)
+	if v > 0 && r.versions[v-1].covered.IsZero() {
+		r.versions[v-1].covered = time.Now()
+		r.log.add("covered %d", v)
+	}
+}
+
+// own notes that a write of the version has returned on a node, confirmed or not.
+func (l *Ledger) own(m *member, key string, v int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.row(key)
+	r.owned[m.name] = max(r.owned[m.name], v)
+	r.log.add("%s owns %d", m.name, v)
+}
+
+// loss notes that Redis is losing keys, until the returned function is called.
+func (l *Ledger) loss() (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := len(l.losses)
+	l.losses = append(l.losses, interval{begin: time.Now()})
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.losses[i].end = time.Now()
+	}
+}
+
+func (l *Ledger) lostSince(t time.Time) bool {
+	return slices.ContainsFunc(l.losses, func(i interval) bool { return i.end.IsZero() || !i.end.Before(t) })
+}
+
+// settled returns when the last promise made so far is due.
+func (l *Ledger) settled() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var last time.Time
+	for _, r := range l.rows {
+		if n := len(r.versions); n > 0 && r.versions[n-1].covered.IsZero() && r.versions[n-1].guarded.After(last) {
+			last = r.versions[n-1].guarded
+		}
+	}
+	return last
+}
+
+func (l *Ledger) count(what string) { l.add(what, 1) }
+
+func (l *Ledger) add(what string, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tally[what] += n
+}
+
+// note puts a line into the log of every key.
+func (l *Ledger) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.rows {
+		r.log.add(format, args...)
+	}
+}
+
+const reported = 5 // violations in full
+
+func (l *Ledger) violate(key, format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.violation(key, format, args...)
+}
+
+func (l *Ledger) violation(key, format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if len(l.violations) < reported && key != "" {
+		text += "\n" + l.row(key).log.String()
+	}
+	l.violations = append(l.violations, text)
+}
+
+// Violations returns what was found wrong so far, the first ones with what had happened to the key.
+func (l *Ledger) Violations() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.violations)
+}
+
+// Tally returns how often each thing was done or happened.
+func (l *Ledger) Tally() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make(map[string]int, len(l.tally))
+	for k, n := range l.tally {
+		out[k] = n
+	}
+	return out
+}
+
+// Oldest returns the age of the oldest value served, as a share of the bound.
+func (l *Ledger) Oldest() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return float64(l.oldest) / float64(l.times.Bound)
+}
+
+// trace keeps the last lines.
+type trace struct {
+	lines [80]line
+	n     int
+}
+
+type line struct {
+	at     time.Time
+	format string
+	args   []any
+}
+
+func (t *trace) add(format string, args ...any) {
+	t.lines[t.n%len(t.lines)] = line{time.Now(), format, args}
+	t.n++
+}
+
+func (t *trace) String() string {
+	var b strings.Builder
+	for i := max(0, t.n-len(t.lines)); i < t.n; i++ {
+		e := t.lines[i%len(t.lines)]
+		fmt.Fprintf(&b, "    %s "+e.format+"\n", append([]any{e.at.Format("15:04:05.000000")}, e.args...)...)
+	}
+	return b.String()
+}

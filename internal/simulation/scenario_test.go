@@ -1,0 +1,69 @@
+package simulation
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/redistest"
+)
+
+func TestScenarios(t *testing.T) {
+	for _, s := range Scenarios {
+		t.Run(s.Name, func(t *testing.T) {
+			cfg := Config{Nodes: 3, Keys: 16, Seed: max(*seedFlag, 1), Times: Defaults()}
+			inBubble(t, cfg, func(f *Fleet) { f.Play(s) }, func(l *Ledger) { happened(t, l, s.Want...) })
+		})
+	}
+}
+
+func TestScenariosOnRealRedis(t *testing.T) {
+	redistest.Need(t, t.Name())
+	for _, s := range Scenarios {
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			onRealRedis(t, func(f *Fleet) { f.Play(s) }, func(l *Ledger) { happened(t, l, s.Want...) })
+		})
+	}
+}
+
+func TestRandomOnRealRedis(t *testing.T) {
+	onRealRedis(t, func(f *Fleet) { f.Run(10 * time.Second) }, func(l *Ledger) {
+		t.Log(summary(l))
+		happened(t, l, "reads", "updates", "invalidations", "agreements", "local hits", "remote hits")
+	})
+}
+
+// onRealRedis runs a fleet on a redis-server of its own and fails the test for whatever the ledger has
+// found.
+func onRealRedis(t *testing.T, run func(*Fleet), then func(*Ledger)) {
+	t.Helper()
+	server := redistest.RunServer(t)
+	rig := NewReal(server)
+	f, err := New(context.Background(), rig, Config{Nodes: 3, Keys: 16, Seed: max(*seedFlag, 1), Times: Hasty()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(f)
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := rig.Close(); err != nil {
+		t.Error(err)
+	}
+	then(f.Ledger)
+	for _, v := range f.Ledger.Violations() {
+		t.Error(v)
+	}
+}
+
+// happened fails the test if something did not happen that the run is there for.
+func happened(t *testing.T, l *Ledger, what ...string) {
+	t.Helper()
+	tally := l.Tally()
+	for _, w := range what {
+		if tally[w] == 0 {
+			t.Errorf("no %q in this run", w)
+		}
+	}
+}
