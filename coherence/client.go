@@ -16,6 +16,10 @@ type clients struct {
 	data    redis.UniversalClient
 	control redis.UniversalClient
 	copied  bool // data is a copy, ours to close
+
+	// lease is how long a probe proves the node in step: MaxStale, but half of
+	// it behind Sentinels. See followSentinels.
+	lease time.Duration
 }
 
 // open checks the user's client and derives the node's connections from it.
@@ -47,18 +51,26 @@ func openClient(c *redis.Client, cfg Config, watch func(onConnect) onConnect) (c
 	o := *c.Options()
 	o.MaintNotificationsConfig = copied(o.MaintNotificationsConfig)
 	o.ContextTimeoutEnabled = true
-	cs := clients{data: c}
+	cs := clients{data: c, lease: cfg.MaxStale}
 	if !c.Options().ContextTimeoutEnabled {
 		d := o
 		d.PushNotificationProcessor = nil
 		keepZero(&d.MaxRetries, &d.ReadTimeout, &d.WriteTimeout, &d.MinRetryBackoff, &d.MaxRetryBackoff)
+		if c.Options().Addr == sentinelAddr {
+			followSentinels(&d, cfg.MaxStale)
+		}
 		cs.data, cs.copied = redis.NewClient(&d), true
 	}
 	o.OnConnect = watch(o.OnConnect)
 	o.Limiter, o.AutoPipelineOptions, o.PushNotificationProcessor = nil, nil, nil
-	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, 0
+	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, -1
 	o.MaxRetries, o.DialerRetries = -1, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
+	if o.Addr == sentinelAddr {
+		followSentinels(&o, cfg.MaxStale)
+		o.DialTimeout = min(o.DialTimeout, cfg.MaxStale/4)
+		cs.lease = cfg.MaxStale / 2
+	}
 	cs.control = redis.NewClient(&o)
 	return cs, nil
 }
@@ -71,7 +83,7 @@ func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onCon
 	o := *u
 	o.MaintNotificationsConfig = copied(o.MaintNotificationsConfig)
 	o.ContextTimeoutEnabled = true
-	cs := clients{data: c}
+	cs := clients{data: c, lease: cfg.MaxStale}
 	if !u.ContextTimeoutEnabled {
 		d := o
 		keepZero(&d.MaxRetries, &d.ReadTimeout, &d.WriteTimeout, &d.MinRetryBackoff, &d.MaxRetryBackoff)
@@ -79,12 +91,27 @@ func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onCon
 	}
 	o.OnConnect = watch(o.OnConnect)
 	o.AutoPipelineOptions = nil
-	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, 0
+	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, -1
 	o.MaxRetries, o.DialerRetries = -1, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
 	o.ClusterStateReloadInterval = min(o.ClusterStateReloadInterval, time.Second)
 	cs.control = redis.NewClusterClient(&o)
 	return cs, nil
+}
+
+// sentinelAddr is what go-redis calls the server of a client that asks Sentinels.
+const sentinelAddr = "FailoverClient"
+
+// followSentinels makes a copy of a Sentinel client ask for the master often.
+// After a failover go-redis closes the connections of the user's client, but not
+// those of a copy, and the old master may live on, unaware, for ten seconds:
+// probes would go on finding it in step with itself.
+//
+// The probe's connections live for a quarter of MaxStale, dialling takes at most
+// another, and the lease is half of it, so that a hit is at most MaxStale later
+// than the moment at which a Sentinel named that master.
+func followSentinels(o *redis.Options, maxStale time.Duration) {
+	o.ConnMaxLifetime, o.ConnMaxLifetimeJitter = maxStale/4, 0
 }
 
 // controlPool is far more than the prober's one connection: after as many

@@ -65,8 +65,16 @@
 //   - A machine that is suspended may stop the monotonic clock. The prober
 //     compares it with the wall clock and drops the lease when they part; until
 //     that first probe after the resume, copies may be served too long.
-//   - Two masters at once (split brain) need settings of the server:
-//     min-replicas-to-write and min-replicas-max-lag.
+//   - Two masters at once (split brain) need settings of the server that keep
+//     the old one from taking writes: min-replicas-to-write and
+//     min-replicas-max-lag.
+//   - Behind Sentinels the probe asks for the master anew every MaxStale/4 and
+//     the lease is MaxStale/2, because an old master may live on after a
+//     failover. The bound is as good as the Sentinel's answer: while Sentinels
+//     disagree about the master, a node may follow the old one.
+//   - On a Cluster, a master that is demoted and promoted again while a client
+//     keeps its connections is not met anew on these. Set ConnMaxLifetime where
+//     masters are switched back and forth by hand.
 //   - Eviction policies noeviction, volatile-lru and volatile-lfu are sound.
 //     allkeys-* may evict the bus, which is noticed and voids all copies;
 //     volatile-ttl and volatile-random may evict fences.

@@ -74,7 +74,7 @@ func (h *history) judge(sent, r report) verdict {
 		return newEpoch
 	case r.at.n < sent.at.n && !mutant.NoRollback:
 		return forked
-	case r.at.n > h.at.n+ring && !mutant.NoLost:
+	case r.at.n > h.at.n+ring:
 		return lost
 	case r.at.n > h.at.n:
 		return behind

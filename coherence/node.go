@@ -198,7 +198,7 @@ func (n *Node) Leased(t Instant) bool { return int64(t) <= n.lease.Load() }
 
 // extend grants the lease that a probe sent at s has earned (I4).
 func (n *Node) extend(s Instant) {
-	n.lease.Store(max(n.lease.Load(), int64(s.Add(n.cfg.MaxStale))))
+	n.lease.Store(max(n.lease.Load(), int64(s.Add(n.clients.lease))))
 	n.stepped.fire()
 }
 

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	"github.com/tiercache/tiercache/internal/mutant"
@@ -18,6 +19,8 @@ type batch[V any] struct {
 	take  []*passenger[V] // nothing of use is there: ask for the lease
 	fetch []*passenger[V] // to be loaded
 	alone []*passenger[V] // to wait for others, each for itself
+
+	admitted bool // the batch has its place at the source
 }
 
 // passenger is one key of a batch.
@@ -27,6 +30,7 @@ type passenger[V any] struct {
 	do      action          // hold, bypass or distrust: what to do with the loaded value
 	lease   string          // hold: proof of the lease
 	stamp   string          // take: of the value that may be replaced
+	token   token.Token     // of the lease asked for
 	asked   bool            // for the lease
 	out     outcome[V]      // of the load
 	rec     *encoded        // the loaded value as Redis holds it, nil if it is not to be stored
@@ -66,6 +70,9 @@ func (b *batch[V]) start(ctx context.Context) {
 // not lock up.
 func (b *batch[V]) fly(ctx context.Context) {
 	b.lookUp(ctx)
+	if err := b.admit(ctx); err != nil {
+		b.refuse(err)
+	}
 	b.acquire(ctx)
 	if mutant.AloneFirst {
 		for _, p := range b.alone {
@@ -96,55 +103,78 @@ func (b *batch[V]) lookUp(ctx context.Context) {
 			b.distrust(p)
 		}
 	}
-	b.consult(ctx, ask, func(keys []string) ([]record, error) { return c.remote.getMany(ctx, keys) })
+	b.consult(ctx, ask, func(_ []*passenger[V], keys []string) ([]record, error) { return c.remote.getMany(ctx, keys) })
+}
+
+// admit takes one place at the source for the whole batch, before it takes
+// leases: see fly of Cache.
+func (b *batch[V]) admit(ctx context.Context) error {
+	if b.admitted || len(b.take)+len(b.fetch) == 0 {
+		return nil
+	}
+	err := b.cache.source.enter(ctx, func(is bool) {
+		for _, p := range slices.Concat(b.take, b.fetch) {
+			p.call.Waiting.Store(is)
+		}
+	})
+	b.admitted = err == nil
+	return err
+}
+
+// refuse lands everybody who would have needed the source.
+func (b *batch[V]) refuse(err error) {
+	for _, p := range slices.Concat(b.take, b.fetch) {
+		p.land(p.out.value, err)
+	}
+	b.take, b.fetch = nil, nil
 }
 
 // acquire asks for the leases of all keys under which nothing of use stands.
 func (b *batch[V]) acquire(ctx context.Context) {
 	asking := b.take
 	b.take = nil
-	tokens, stamps := make([]token.Token, len(asking)), make([]string, len(asking))
-	for i, p := range asking {
-		tokens[i], stamps[i], p.asked = token.New(), p.stamp, true
+	for _, p := range asking {
+		p.token, p.asked = token.New(), true
 	}
-	ok := b.consult(ctx, asking, func(keys []string) ([]record, error) {
+	b.consult(ctx, asking, func(part []*passenger[V], keys []string) ([]record, error) {
+		tokens, stamps := make([]token.Token, len(part)), make([]string, len(part))
+		for i, p := range part {
+			tokens[i], stamps[i] = p.token, p.stamp
+		}
 		return b.cache.remote.acquire(ctx, keys, tokens, stamps)
 	})
-	if ok {
-		return
-	}
-	giveUp := make([]fill, len(asking)) // the leases may be ours all the same
-	for i, p := range asking {
-		giveUp[i] = fill{key: p.key, lease: tokens[i].String()}
+	var giveUp []fill // the leases may be ours all the same
+	for _, p := range asking {
+		if p.do == distrust {
+			giveUp = append(giveUp, fill{key: p.key, lease: p.token.String()})
+		}
 	}
 	b.cache.remote.commit(ctx, giveUp...)
 }
 
-// consult asks Redis about passengers and routes each by the answer. Without a
-// credible answer it routes them past Redis and returns false.
-func (b *batch[V]) consult(ctx context.Context, who []*passenger[V], ask func(keys []string) ([]record, error)) bool {
-	if len(who) == 0 {
-		return true
-	}
-	keys := make([]string, len(who))
-	view, ok := b.cache.node.View()
-	for i, p := range who {
-		keys[i], p.view = p.key, view
-	}
-	var records []record
-	if ok {
-		var err error
-		records, err = ask(keys)
-		ok = err == nil && b.cache.node.Holds(view)
-	}
-	for i, p := range who {
+// consult asks Redis about passengers, a part at a time, and routes each by the
+// answer. Those without a credible answer are routed past Redis.
+func (b *batch[V]) consult(ctx context.Context, who []*passenger[V], ask func(part []*passenger[V], keys []string) ([]record, error)) {
+	for part := range slices.Chunk(who, pipelined) {
+		keys := make([]string, len(part))
+		view, ok := b.cache.node.View()
+		for i, p := range part {
+			keys[i], p.view = p.key, view
+		}
+		var records []record
 		if ok {
-			b.route(ctx, p, records[i])
-		} else {
-			b.distrust(p)
+			var err error
+			records, err = ask(part, keys)
+			ok = err == nil && b.cache.node.Holds(view)
+		}
+		for i, p := range part {
+			if ok {
+				b.route(ctx, p, records[i])
+			} else {
+				b.distrust(p)
+			}
 		}
 	}
-	return ok
 }
 
 func (b *batch[V]) route(ctx context.Context, p *passenger[V], rec record) {
@@ -182,6 +212,9 @@ func (b *batch[V]) distrust(p *passenger[V]) {
 // fill loads what has to be loaded in one call and stores what is ours.
 func (b *batch[V]) fill(ctx context.Context) {
 	if len(b.fetch) == 0 {
+		if b.admitted {
+			b.cache.source.leave()
+		}
 		return
 	}
 	var held []*passenger[V]
@@ -213,12 +246,8 @@ func (b *batch[V]) loadAll(ctx context.Context, held []*passenger[V]) {
 		keys[i] = p.key
 	}
 	stop := c.renewing(ctx, leases...)
-	queued := func(is bool) {
-		for _, p := range b.fetch {
-			p.call.Waiting.Store(is)
-		}
-	}
-	values, took, err := admit(ctx, &c.source, queued, func(ctx context.Context) (map[string]V, error) { return b.load(ctx, keys) })
+	b.admitted = false // the load gives the place back
+	values, took, err := run(ctx, &c.source, func(ctx context.Context) (map[string]V, error) { return b.load(ctx, keys) })
 	stop()
 	for _, p := range b.fetch {
 		v, ok := values[p.key]

@@ -75,6 +75,8 @@ type reading[V any] struct {
 	load  Loader[V]
 	life  lifetime
 	view  coherence.View // taken before the last look at Redis
+
+	admitted bool // it has a place at the source
 }
 
 func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coherence.Instant, load Loader[V], life lifetime) (V, error) {
@@ -137,15 +139,40 @@ func (c *Cache[V]) past(ctx context.Context, key string, load Loader[V]) (V, err
 	ctx, cancel := c.until(ctx)
 	defer cancel()
 	c.counts.bypassed.Add(1)
-	v, _, err := c.loadOne(ctx, func(bool) {}, key, load)
+	if err := c.source.enter(ctx, func(bool) {}); err != nil {
+		return none, err
+	}
+	v, _, err := run(ctx, &c.source, func(ctx context.Context) (V, error) { return load(ctx, key) })
 	if err != nil {
 		return none, err
 	}
 	return v, nil
 }
 
-func (c *Cache[V]) loadOne(ctx context.Context, queued func(bool), key string, load Loader[V]) (V, time.Duration, error) {
-	return admit(ctx, &c.source, queued, func(ctx context.Context) (V, error) { return load(ctx, key) })
+// loadOne calls the loader in the place that r has or takes now.
+func (c *Cache[V]) loadOne(ctx context.Context, r *reading[V]) (V, time.Duration, error) {
+	if err := c.admit(ctx, r); err != nil {
+		var none V
+		return none, 0, err
+	}
+	r.admitted = false // the load gives the place back
+	return run(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
+}
+
+func (c *Cache[V]) admit(ctx context.Context, r *reading[V]) error {
+	if r.admitted {
+		return nil
+	}
+	err := c.source.enter(ctx, r.call.Waiting.Store)
+	r.admitted = err == nil
+	return err
+}
+
+func (c *Cache[V]) dismiss(r *reading[V]) {
+	if r.admitted {
+		r.admitted = false
+		c.source.leave()
+	}
 }
 
 // fly is the body of a flight: look into Redis and act on what stands there
@@ -153,7 +180,8 @@ func (c *Cache[V]) loadOne(ctx context.Context, queued func(bool), key string, l
 func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 	r.began = c.node.Now()
 	r.call.Begin(r.began)
-	patience := r.began.Add(c.cfg.WaitMax)
+	defer c.dismiss(r)
+	patience := r.began.Add(min(c.cfg.WaitMax, maxLife))
 	if mutant.NoWaitMax {
 		patience = patience.Add(time.Hour)
 	}
@@ -168,8 +196,15 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 			if c.node.Now() >= patience {
 				return c.bypass(ctx, r)
 			}
+			c.dismiss(r)
 			rec, ok = c.await(ctx, r, rec, patience)
 		case take:
+			// The place at the source comes first: who queued for it under a lease
+			// would keep a less busy process from loading.
+			if err := c.admit(ctx, r); err != nil {
+				var none V
+				return none, err
+			}
 			rec, ok = c.take(ctx, r, next.replace)
 		case hold:
 			return c.hold(ctx, r, rec.lease)
@@ -266,7 +301,7 @@ func (c *Cache[V]) enlist(ctx context.Context, r *reading[V]) (record, bool) {
 func (c *Cache[V]) hold(ctx context.Context, r *reading[V], lease string) (V, error) {
 	c.counts.tally(hold)
 	stop := c.renewing(ctx, lock{c.remote.prefix + r.key, lease})
-	v, took, err := c.loadOne(ctx, r.call.Waiting.Store, r.key, r.load)
+	v, took, err := c.loadOne(ctx, r)
 	stop()
 	rec, err := c.encode(tokenOf(lease), r, v, err, took)
 	f := fill{key: r.key, lease: lease}
@@ -293,7 +328,7 @@ func (c *Cache[V]) filled(r *reading[V], v V, rec *encoded, stored bool) {
 func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 	r.call.Seal()
 	c.counts.tally(bypass)
-	v, took, err := c.loadOne(ctx, r.call.Waiting.Store, r.key, r.load)
+	v, took, err := c.loadOne(ctx, r)
 	if mutant.CacheFenced {
 		if rec, _ := c.encode(token.Token{}, r, v, err, took); rec != nil {
 			c.keep(r, v, rec)
@@ -308,7 +343,7 @@ func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 func (c *Cache[V]) weak(ctx context.Context, r *reading[V]) (V, error) {
 	r.call.Weaken()
 	c.counts.tally(distrust)
-	v, took, err := c.loadOne(ctx, r.call.Waiting.Store, r.key, r.load)
+	v, took, err := c.loadOne(ctx, r)
 	rec, err := c.encode(token.Token{}, r, v, err, took)
 	if rec != nil {
 		c.keepWeak(r, v, rec)

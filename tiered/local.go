@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"math/rand/v2"
 	"sync"
 	"unsafe"
 
@@ -33,9 +34,18 @@ type entry[V any] struct {
 type local[V any] struct {
 	cache *ristretto.Cache[uint64, *entry[V]]
 
-	mu     sync.RWMutex // ristretto must not be used while it closes
-	closed bool
+	// Ristretto panics when it is used while it closes. Readers hold one gate,
+	// picked at random so that cores do not share it; close holds all.
+	gates  [16]gate
+	closed bool // guarded by the gates
 }
+
+type gate struct {
+	sync.RWMutex
+	_ [40]byte // a cache line each
+}
+
+func (l *local[V]) gate() *gate { return &l.gates[rand.Uint32()%uint32(len(l.gates))] }
 
 // entryOverhead is what an entry costs beyond its key and encoded value:
 // ristretto's bookkeeping, measured at about 222 bytes, and the entry itself.
@@ -65,7 +75,14 @@ func newer[V any](cur, prev *entry[V]) bool {
 
 // get returns the copy of key, which is yet to be judged, or nil.
 func (l *local[V]) get(hash uint64, key string) *entry[V] {
-	e, ok := l.cache.Get(hash)
+	g := l.gate()
+	g.RLock()
+	var e *entry[V]
+	ok := !l.closed
+	if ok {
+		e, ok = l.cache.Get(hash)
+	}
+	g.RUnlock()
 	if !ok || e == nil || e.key != key && !mutant.KeyBlind {
 		return nil
 	}
@@ -74,8 +91,9 @@ func (l *local[V]) get(hash uint64, key string) *entry[V] {
 
 // set stores a copy that is size bytes long when encoded. It may be dropped.
 func (l *local[V]) set(hash uint64, e *entry[V], size int) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
+	g := l.gate()
+	g.RLock()
+	defer g.RUnlock()
 	if l.closed {
 		return
 	}
@@ -84,8 +102,10 @@ func (l *local[V]) set(hash uint64, e *entry[V], size int) {
 }
 
 func (l *local[V]) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	for i := range l.gates {
+		l.gates[i].Lock()
+		defer l.gates[i].Unlock()
+	}
 	if !l.closed {
 		l.closed = true
 		l.cache.Close()

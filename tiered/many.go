@@ -93,7 +93,10 @@ func (c *Cache[V]) pastMany(ctx context.Context, keys []string, load BatchLoader
 	defer cancel()
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	c.counts.bypassed.Add(uint64(len(keys)))
-	values, _, err := admit(ctx, &c.source, func(bool) {}, func(ctx context.Context) (map[string]V, error) { return load(ctx, keys) })
+	if err := c.source.enter(ctx, func(bool) {}); err != nil {
+		return nil, failedKeys(keys, err)
+	}
+	values, _, err := run(ctx, &c.source, func(ctx context.Context) (map[string]V, error) { return load(ctx, keys) })
 	if err != nil {
 		return nil, failedKeys(keys, err)
 	}

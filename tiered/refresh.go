@@ -72,8 +72,12 @@ func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], stamp [stampLengt
 		c.keep(r, found.value, &encoded{header: found.record.Header, stamp: found.record.Stamp, size: len(found.record.Payload)})
 		return true
 	}
+	if !c.source.tryEnter() {
+		return false // before the lock: a less busy process may take it
+	}
 	t := token.New()
 	if mine, err := c.remote.lock(ctx, stamp, t); err != nil || !mine && !mutant.RefreshHerd {
+		c.source.leave()
 		return false
 	}
 	return c.reload(ctx, r, stamp, t)
@@ -83,9 +87,9 @@ func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], stamp [stampLengt
 // expires, so that a failing source is asked once per LeaseTTL.
 func (c *Cache[V]) reload(ctx context.Context, r *reading[V], stamp [stampLength]byte, t token.Token) bool {
 	stop := c.renewing(ctx, lock{c.remote.lockKey(stamp), t.String()})
-	v, took, err := admitIdle(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
+	v, took, err := run(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
 	stop()
-	rec, err := c.encode(t, r, v, err, took)
+	rec, _ := c.encode(t, r, v, err, took) // nobody waits for the error, and a stale value is being served
 	if rec == nil {
 		return false
 	}

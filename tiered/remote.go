@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -64,6 +65,7 @@ const (
 	inboxLength  = 8
 	fenceLength  = 30 // flag token expiry, repeated behind 'F'
 	maxPollDelay = 50 * time.Millisecond
+	pipelined    = 512 // calls of one round trip: what Redis answers well within a Timeout
 )
 
 func classify(raw []byte) record {
@@ -177,6 +179,12 @@ func (r *remote) wait(ctx context.Context, key string) (time.Duration, record, e
 
 // renew makes locks last for another lease.
 func (r *remote) renew(ctx context.Context, locks []lock) {
+	for part := range slices.Chunk(locks, pipelined) {
+		r.renewPart(ctx, part)
+	}
+}
+
+func (r *remote) renewPart(ctx context.Context, locks []lock) {
 	ctx, cancel := r.bounded(ctx)
 	defer cancel()
 	calls := make([]shared.Call, len(locks))
@@ -197,6 +205,14 @@ type fill struct {
 // commit ends leases. It reports for each whether the record was stored; an
 // error counts as not stored.
 func (r *remote) commit(ctx context.Context, fills ...fill) []bool {
+	stored := make([]bool, 0, len(fills))
+	for part := range slices.Chunk(fills, pipelined) {
+		stored = append(stored, r.commitPart(ctx, part)...)
+	}
+	return stored
+}
+
+func (r *remote) commitPart(ctx context.Context, fills []fill) []bool {
 	ctx, cancel := r.bounded(context.WithoutCancel(ctx)) // a lease is given back in any case
 	defer cancel()
 	calls := make([]shared.Call, len(fills))
@@ -299,10 +315,7 @@ func (r *remote) withdraw(ctx context.Context, key, id string) {
 // erase removes what stands under keys, so that nobody finds data older than an
 // announcement.
 func (r *remote) erase(ctx context.Context, keys []string) error {
-	const batch = 512
-	for len(keys) > 0 {
-		part := keys[:min(len(keys), batch)]
-		keys = keys[len(part):]
+	for part := range slices.Chunk(keys, pipelined) {
 		if err := r.invalidate(ctx, part); err != nil {
 			return err
 		}

@@ -27,32 +27,32 @@ var errLoadTimeout = errors.New("tiercache: the load took longer than LoadTimeou
 // does.
 var errGoexit = errors.New("tiercache: the loader called runtime.Goexit")
 
-// admit runs fn when the limit allows. It returns as soon as ctx ends or the
-// timeout is over, though fn goes on until it heeds its context; its place
-// under the limit stays taken until then. queued is told when fn has to wait for
-// its place and when it has got it.
-func admit[T any](ctx context.Context, s *source, queued func(bool), fn func(context.Context) (T, error)) (T, time.Duration, error) {
-	if s.limit != nil && !s.limit.TryAcquire(1) {
-		queued(true)
-		if err := s.limit.Acquire(ctx, 1); err != nil {
-			var none T
-			return none, 0, fmt.Errorf("%w: %w", ErrSourceBusy, context.Cause(ctx))
-		}
-		queued(false)
+// enter takes a place under the limit, which leave or run gives back. queued is
+// told when it has to wait and when it has got the place.
+func (s *source) enter(ctx context.Context, queued func(bool)) error {
+	if s.tryEnter() {
+		return nil
 	}
-	return run(ctx, s, fn)
+	queued(true)
+	if err := s.limit.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("%w: %w", ErrSourceBusy, context.Cause(ctx))
+	}
+	queued(false)
+	return nil
 }
 
-// admitIdle is admit for work that can wait for another day: it gives up when
-// the limit is reached.
-func admitIdle[T any](ctx context.Context, s *source, fn func(context.Context) (T, error)) (T, time.Duration, error) {
-	if s.limit != nil && !s.limit.TryAcquire(1) {
-		var none T
-		return none, 0, ErrSourceBusy
+// tryEnter is enter for work that can wait for another day.
+func (s *source) tryEnter() bool { return s.limit == nil || s.limit.TryAcquire(1) }
+
+func (s *source) leave() {
+	if s.limit != nil {
+		s.limit.Release(1)
 	}
-	return run(ctx, s, fn)
 }
 
+// run calls fn in the place that the caller has taken. It returns as soon as ctx
+// ends or the timeout is over, though fn goes on until it heeds its context; its
+// place stays taken until then.
 func run[T any](ctx context.Context, s *source, fn func(context.Context) (T, error)) (T, time.Duration, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errLoadTimeout)
 	defer cancel() // not where fn ends: that would race with its outcome
@@ -64,9 +64,7 @@ func run[T any](ctx context.Context, s *source, fn func(context.Context) (T, err
 	}
 	done := make(chan outcome, 1)
 	s.running.Go(func() {
-		if s.limit != nil {
-			defer s.limit.Release(1)
-		}
+		defer s.leave()
 		out := outcome{err: errGoexit}
 		defer func() { done <- out }()
 		out.value, out.err = guarded(ctx, fn)

@@ -20,9 +20,9 @@ func TestOutcomeBeatsCancel(t *testing.T) {
 	for range 8 {
 		callers.Go(func() {
 			for range 2000 {
-				v, _, err := admit(t.Context(), s, func(bool) {}, func(context.Context) (int, error) { return 42, nil })
+				v, _, err := run(t.Context(), s, func(context.Context) (int, error) { return 42, nil })
 				if v != 42 || err != nil {
-					t.Errorf("admit = %d, %v, want 42", v, err)
+					t.Errorf("run = %d, %v, want 42", v, err)
 					return
 				}
 			}

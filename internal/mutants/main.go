@@ -130,7 +130,7 @@ func (s *suite) test(m mutation) outcome {
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
 	o := outcome{failed: err != nil, took: time.Since(began), output: out}
-	o.by = strings.Join(failures(string(out)), ", ")
+	o.by = strings.Join(failures(string(out), o.failed), ", ")
 	if o.failed && o.by == "" {
 		o.by = fmt.Sprint(m.test, ": ", err)
 	}
@@ -140,16 +140,19 @@ func (s *suite) test(m mutation) outcome {
 	return o
 }
 
-var failLine = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
-var runLine = regexp.MustCompile(`(?m)^=== RUN   (\S+)`)
+var (
+	failLine = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+	runLine  = regexp.MustCompile(`(?m)^=== RUN   (\S+)`)
+)
 
-// failures names the tests that failed; a panic ends in the last one begun.
-func failures(output string) []string {
+// failures names the tests that failed. A process that died did so in the last one
+// that it began.
+func failures(output string, failed bool) []string {
 	var names []string
 	for _, m := range failLine.FindAllStringSubmatch(output, -1) {
 		names = append(names, m[1])
 	}
-	if begun := runLine.FindAllStringSubmatch(output, -1); len(names) == 0 && begun != nil {
+	if begun := runLine.FindAllStringSubmatch(output, -1); failed && len(names) == 0 && begun != nil {
 		names = append(names, begun[len(begun)-1][1]+" (panic or timeout)")
 	}
 	return names

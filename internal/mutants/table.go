@@ -6,21 +6,98 @@ var packages = []string{"coherence", "tiered"}
 // A mutation says which gated test, of which package, kills a mutant.
 type mutation struct {
 	name      string // of the switch, in lower case
-	invariant string // of the protocol; "" where the guard serves no numbered one
+	invariant string // of the protocol; "" where the guard serves none of the numbered ones
 	pkg, test string
 }
 
 var table = []mutation{
+	// The hit.
 	{"nolease", "I3", "tiered", "^TestGatedI3LeaseRunsOut$"},
-	{"leaselate", "I3", "tiered", "^TestGatedI3LeaseBeforeGeneration$"},
 	{"nogen", "I2", "tiered", "^TestGatedI2GenerationMoves$"},
+	{"leaselate", "I3", "tiered", "^TestGatedI3LeaseBeforeGeneration$"},
+	{"keyblind", "", "tiered", "^TestGatedHashCollision$"},
+
+	// What is kept.
 	{"lategen", "I2", "tiered", "^TestGatedI2GenerationBeforeRead$"},
 	{"weak", "I3", "tiered", "^TestGatedI3WeakCopyDies$"},
-	{"keyblind", "", "tiered", "^TestGatedHashCollision$"},
+	{"cachefenced", "I6", "tiered", "^TestGatedI6FencedIsNotKept$"},
 	{"outlive", "I17", "tiered", "^TestGatedI17CopyEndsWithRecord$"},
-	{"hardignored", "I17", "tiered", "^TestGatedI17HardExpiryOfRecord$"},
 	{"negativestale", "", "tiered", "^TestGatedNegativeIsNeverStale$"},
-	{"noerase", "I7", "tiered", "^TestGatedStaleEndsWithInvalidation$"},
+
+	// Reading Redis.
 	{"nobreaker", "", "tiered", "^TestGatedBreakerCostsNothing$"},
+	{"nopending", "I14", "tiered", "^TestGatedI14UnconfirmedIsBypassed$"},
+	{"epochignored", "I11", "tiered", "^TestGatedI11OldEpochIsVoid$"},
+	{"epochahead", "I11", "tiered", "^TestGatedI11NewerEpochIsLeftAlone$"},
+	{"hardignored", "I17", "tiered", "^TestGatedI17HardExpiryOfRecord$"},
+	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
+
+	// Loading.
+	{"norenew", "I12", "tiered", "^TestGatedI12LeaseIsRenewed$"},
+	{"nowaitmax", "I12", "tiered", "^TestGatedI12WaitEnds$"},
+	{"refreshherd", "I12", "tiered", "^TestGatedI12OneRefresh$"},
+	{"alonefirst", "I12", "tiered", "^TestGatedI12BatchFillsBeforeItWaits$"},
+	{"stranded", "I18", "tiered", "^TestGatedI18CloseWhileBatchBoards$"},
+
+	// Flights.
+	{"joingen", "I2", "tiered", "^TestGatedI2NoJoinAcrossGenerations$"},
+	{"joinsealed", "I1", "tiered", "^TestGatedI1NoJoinUnderFence$"},
+	{"joinweak", "I1", "tiered", "^TestGatedI1NoJoinOfOldWeakLoad$"},
+	{"joinold", "I1", "tiered", "^TestGatedI1NoJoinAdrift$"},
+	{"leadercancels", "I12", "tiered", "^TestGatedI12WaitersObeyTheirContexts$"},
+	{"waitdeaf", "I12", "tiered", "^TestGatedI12WaitersObeyTheirContexts$"},
+	{"noabandon", "", "tiered", "^TestGatedAbandonedLoadIsCancelled$"},
+
+	// Scripts.
+	{"nolease2", "I5", "tiered", "^TestGatedI5UpdateDuringLoad$"},
+	{"nogrant", "I5", "tiered", "^TestGatedI5LateCopyOfAcquire$"},
+	{"replaceblind", "I5", "tiered", "^TestGatedI5UpdateDuringRefresh$"},
+	{"unfencedirty", "I6", "tiered", "^TestGatedI6OverlappingUpdates$"},
+	{"fenceclean", "I6", "tiered", "^TestGatedI6OverlappingUpdates$"},
+	{"othersclean", "I6", "tiered", "^TestGatedI6OverlappingUpdates$"},
+	{"invalclean", "I6", "tiered", "^TestGatedI6InvalidateUnderFence$"},
+	{"invalfences", "I6", "tiered", "^TestGatedI6InvalidateUnderFence$"},
+	{"acquiretwice", "I13", "tiered", "^TestGatedI13EveryCommandTwice$"},
+	{"committwice", "I13", "tiered", "^TestGatedI13EveryCommandTwice$"},
+	{"replacetwice", "I13", "tiered", "^TestGatedI13EveryCommandTwice$"},
+	{"fencetwice", "I13", "tiered", "^TestGatedI13EveryCommandTwice$"},
+	{"unfencetwice", "I13", "tiered", "^TestGatedI13EveryCommandTwice$"},
+	{"appendtwice", "I13", "tiered", "^TestGatedI13EveryCommandTwice$"},
+
+	// Writing.
+	{"writeunfenced", "I8", "tiered", "^TestGatedI8FailClosed$"},
+	{"nodeadline", "I8", "tiered", "^TestGatedI8WriterEndsBeforeFence$"},
+	{"withdrawdoubt", "I9", "tiered", "^TestGatedI9WriteInDoubt$"},
+	{"nobump", "I14", "tiered", "^TestGatedI14OwnWriteAfterWeakCopy$"},
+	{"noreannounce", "I7", "tiered", "^TestGatedI7FenceLost$"},
+	{"noreceipt", "I7", "tiered", "^TestGatedI7AnnouncementLost$"},
+
+	// Announcing.
+	{"noerase", "I7", "tiered", "^TestGatedStaleEndsWithInvalidation$"},
+	{"announcefirst", "I7", "tiered", "^TestGatedI7ErasedBeforeAnnounced$"},
+	{"appendfirst", "I7", "tiered", "^TestGatedI7FencedBeforeAnnounced$"},
+	{"stalenonce", "I7", "tiered", "^TestGatedI7ForgottenFence$"},
 	{"nosettle", "", "tiered", "^TestGatedBreakerCostsNothing$"},
+	{"bumpfirst", "I14", "coherence", "^TestGatedI14JournalBeforeBump$"},
+	{"nooverflow", "", "coherence", "^TestGatedOverflowVoidsEverything$"},
+
+	// Following the bus.
+	{"replylease", "I4", "coherence", "^TestGatedI4LeaseCountsFromSending$"},
+	{"gapignored", "I10", "coherence", "^TestGatedI10Gaps$/^1$"},
+	{"nolost", "I10", "coherence", "^TestGatedI10Gaps$/^1025$"},
+	{"norollback", "I10", "coherence", "^TestGatedI10Rollback$"},
+	{"nochain", "I10", "coherence", "^TestGatedI10ForkWithEqualNumber$"},
+	{"nolink", "I10", "coherence", "^TestGatedI10ForeignMessage$"},
+	{"applylate", "I10", "coherence", "^TestGatedI10ApplyBeforeAdvance$"},
+	{"novoid", "I11", "coherence", "^TestGatedI11NewEpochVoidsCopies$"},
+	{"flushfirst", "I11", "coherence", "^TestGatedI11AdoptBeforeFlush$"},
+	{"epochback", "I11", "coherence", "^TestGatedI11EpochNeverFalls$"},
+	{"nosuspect", "I11", "tiered", "^TestGatedI11FirstReplyOfUnknownProcess$"},
+	{"nounknown", "I11", "tiered", "^TestGatedI11UnknownProcessIsNotAsked$"},
+	{"norole", "", "coherence", "^TestGatedReplicaIsRefused$"},
+	{"busypass", "I11", "coherence", "^TestGatedI11BusyProcessIsNotBelieved$"},
+	{"deaf", "", "coherence", "^TestGatedDeafSubscriptionIsRenewed$"},
+	{"suspended", "", "coherence", "^TestGatedSuspensionDropsLease$"},
+	{"stampblind", "I3", "coherence", "^TestGatedI3StampTakenAdrift$"},
+	{"clocklate", "I17", "coherence", "^TestGatedI17RedisClockIsBounded$"},
 }

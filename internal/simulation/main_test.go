@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"flag"
+	"runtime/debug"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -23,5 +24,6 @@ func (quiet) Printf(context.Context, string, ...any) {}
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{})
 	_ = flag.Set("test.parallel", "6") // scenarios on real processes mostly wait
+	debug.SetGCPercent(400)            // an interpreter for Lua makes much garbage
 	goleak.VerifyTestMain(m)
 }

@@ -34,8 +34,12 @@ var Scenarios = append([]Scenario{
 	{"link slow", nil, func(f *Fleet) { breakLink(func(l Link) { l.Delay(f.times.Timeout / 2) }, 3)(f) }},
 	{"link slower than the timeout", nil, func(f *Fleet) { breakLink(func(l Link) { l.Delay(2 * f.times.Timeout) }, 3)(f) }},
 	{"link reset again and again", nil, func(f *Fleet) { f.often(10, func() { onLink(Link.Reset)(f) }) }},
-	{"load begun in an outage, over before the write", []string{"loads in an outage"}, func(f *Fleet) { f.outlast(f.times.Bound / 8) }},
-	{"load begun in an outage, outlasting the write", []string{"loads in an outage"}, func(f *Fleet) { f.outlast(4 * f.times.Bound) }},
+	{"link slow and then cut", nil, func(f *Fleet) { f.repeat(5, f.cutSlowLink) }},
+	{"load begun in an outage, over before the write", nil, func(f *Fleet) { f.outlast(Link.Cut, f.times.Bound/8) }},
+	{"load begun in an outage, outlasting the write", nil, func(f *Fleet) { f.outlast(Link.Cut, 4*f.times.Bound) }},
+	{"load begun under a fence, outlasting the write", nil, func(f *Fleet) { f.outlast(Link.Heal, 4*f.times.Bound) }},
+	{"load in an outage, on the writer's node", nil, (*Fleet).readOwnSource},
+	{"commit after the writer has given up", nil, func(f *Fleet) { f.repeat(5, f.commitLate) }},
 
 	{"write outside of the fleet, announced in an outage", []string{"unconfirmed writes", "settled claims"}, (*Fleet).announceInOutage},
 
@@ -125,6 +129,12 @@ func (f *Fleet) often(n int, do func()) {
 	}
 }
 
+func (f *Fleet) repeat(n int, do func()) {
+	for range n {
+		do()
+	}
+}
+
 // heal ends what a scenario has left broken.
 func (f *Fleet) heal() {
 	f.rig.Lose(0)
@@ -175,13 +185,15 @@ func freezeFor(d func(Times) time.Duration) func(*Fleet) {
 
 // outrunRing announces more than the bus keeps while one process is away.
 func (f *Fleet) outrunRing() {
+	const more = 1024 + 100
 	l, m := f.member(0).wires.link, f.member(1)
 	l.Cut()
 	f.pass(f.times.Bound)
+	before, end := m.node.Stats().Announced, time.Now().Add(f.recovery())
 	var crowd sync.WaitGroup
 	for i := range 8 {
 		crowd.Go(func() {
-			for range 150 {
+			for m.node.Stats().Announced < before+more && time.Now().Before(end) {
 				_ = f.invalidate(context.Background(), m, f.keys[i]) // judged
 			}
 		})
@@ -193,7 +205,7 @@ func (f *Fleet) outrunRing() {
 // outlast begins a load without Redis under a fence whose announcement was heard, and reads again
 // when the write has been over for longer than the bound: the node is in step and has heard nothing new,
 // and must neither keep nor share what that load has read.
-func (f *Fleet) outlast(length time.Duration) {
+func (f *Fleet) outlast(break_ func(Link), length time.Duration) {
 	reader, writer, key := f.member(0), f.member(1), "slow"
 	f.Ledger.seed(key)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*f.times.Load)
@@ -201,7 +213,7 @@ func (f *Fleet) outlast(length time.Duration) {
 	var slow sync.WaitGroup
 	_ = f.update(ctx, writer, key, writePlan{before: f.times.Bound / 2, began: func() { // judged
 		time.Sleep(f.times.Bound / 4) // the announcement is heard
-		reader.wires.link.Cut()
+		break_(reader.wires.link)
 		slow.Go(func() { f.get(ctx, reader, key, loadPlan{after: length}) })
 		time.Sleep(f.times.Bound / 4) // the load has read the old record
 		reader.wires.link.Heal()
@@ -210,7 +222,62 @@ func (f *Fleet) outlast(length time.Duration) {
 	f.get(ctx, reader, key, loadPlan{})
 	slow.Wait()
 	f.get(ctx, reader, key, loadPlan{})
-	f.Ledger.count("loads in an outage")
+}
+
+// cutSlowLink cuts a node off after it has got the reply to a probe that was sent before a write, and
+// before it hears of the write: its lease counts from the sending (I4).
+func (f *Fleet) cutSlowLink() {
+	reader, writer, key := f.member(0), f.member(1), "slow"
+	ctx, cancel := context.WithTimeout(context.Background(), 2*f.times.Load)
+	defer cancel()
+	f.Ledger.seed(key)
+	_ = f.invalidate(ctx, writer, key) // judged
+	delay := f.times.Timeout * 3 / 4
+	f.get(ctx, reader, key, loadPlan{})
+	reader.wires.link.Delay(delay)
+	time.Sleep(f.times.Bound)
+	_ = f.update(ctx, writer, key, writePlan{})
+	time.Sleep(delay * 9 / 10)
+	reader.wires.link.Cut()
+	time.Sleep(f.times.Bound - delay*9/10 + f.times.Latency)
+	for range 4 {
+		f.get(ctx, reader, key, loadPlan{})
+		time.Sleep(delay / 5)
+	}
+	reader.wires.link.Heal()
+	f.slotReady(ctx, reader.slot)
+}
+
+// readOwnSource reads without Redis on the node of a writer that has not committed, and again when it
+// has returned (I14). Another writer overlaps, so that neither leaves its record behind.
+func (f *Fleet) readOwnSource() {
+	m, other, key := f.member(0), f.member(1), "slow"
+	f.Ledger.seed(key)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*f.times.Load)
+	defer cancel()
+	f.aside(func(ctx context.Context) { _ = f.update(ctx, other, key, writePlan{before: 2 * f.times.Bound}) })
+	time.Sleep(f.times.Bound / 2)
+	_ = f.update(ctx, m, key, writePlan{began: func() { // judged
+		m.wires.link.Cut()
+		f.get(ctx, m, key, loadPlan{})
+		m.wires.link.Heal()
+	}})
+	f.get(ctx, m, key, loadPlan{})
+}
+
+// commitLate is a write whose writer got an error while the source was still at it: until the fence
+// ends nobody may cache what was there before.
+func (f *Fleet) commitLate() {
+	writer, key := f.member(1), "slow"
+	f.Ledger.seed(key)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*f.times.Load)
+	defer cancel()
+	_ = f.update(ctx, writer, key, writePlan{end: doubts, late: f.times.Fence / 2}) // judged
+	for end := time.Now().Add(f.times.Fence + 2*f.times.Bound); time.Now().Before(end); time.Sleep(f.times.Fence / 10) {
+		for _, m := range f.alive() {
+			f.get(ctx, m, key, loadPlan{})
+		}
+	}
 }
 
 // announceInOutage lets an invalidation fail and reads on the same node as soon as Redis can be reached

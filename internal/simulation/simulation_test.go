@@ -37,7 +37,7 @@ func TestSimulationWithOddTimes(t *testing.T) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			times := Odd(seed)
 			t.Logf("%+v", times)
-			simulate(t, seed, times, 15*time.Minute)
+			simulate(t, seed, times, 10*time.Minute)
 		})
 	}
 }

@@ -113,8 +113,9 @@ type writePlan struct {
 	began         func()        // called first; nil: nothing
 	before, after time.Duration // the commit is in between
 	end           ending
-	idle          bool // doubts and panics: nothing was committed
-	stubborn      bool // does not heed its context
+	idle          bool          // doubts and panics: nothing was committed
+	late          time.Duration // doubts: the commit comes this much later than the error
+	stubborn      bool          // does not heed its context
 	crash         crashPoint
 }
 
@@ -147,10 +148,8 @@ func (f *Fleet) writer(m *member, op *writing, p writePlan) tiered.Writer[Value]
 		if p.end == rollback {
 			return Value{}, op.returns(tiered.RolledBack(errSource))
 		}
-		if !(p.idle && (p.end == doubts || p.end == panics)) {
-			if err := f.commit(m, op, key, p.end == deletes); err != nil {
-				return Value{}, op.returns(err)
-			}
+		if err := f.commitAs(p, m, op, key); err != nil {
+			return Value{}, op.returns(err)
 		}
 		if p.crash == afterCommit {
 			f.crash(m)
@@ -168,6 +167,21 @@ func (f *Fleet) writer(m *member, op *writing, p writePlan) tiered.Writer[Value]
 		}
 		return Value{key, op.version}, op.returns(nil)
 	}
+}
+
+// commitAs commits as the plan says: now, later or not at all.
+func (f *Fleet) commitAs(p writePlan, m *member, op *writing, key string) error {
+	switch doubtful := p.end == doubts || p.end == panics; {
+	case doubtful && p.idle:
+		return nil
+	case doubtful && p.late > 0:
+		f.running.Go(func() {
+			time.Sleep(p.late)
+			_ = f.commit(m, op, key, false) // a dead process commits nothing
+		})
+		return nil
+	}
+	return f.commit(m, op, key, p.end == deletes)
 }
 
 // commit changes the source, under a fence that must stand (I6).

@@ -19,7 +19,7 @@ func Defaults() Times {
 		Fence: 10 * time.Second, Lease: 2 * time.Second, Load: 10 * time.Second, Wait: 5 * time.Second,
 		Fresh: 10 * time.Second, Stale: 10 * time.Second, NotFound: 5 * time.Second,
 		Latency: 10 * time.Millisecond,
-		Calm:    100 * time.Second, Storm: 6 * time.Second, Think: 6 * time.Second, Hurry: 200 * time.Millisecond,
+		Calm:    100 * time.Second, Storm: 6 * time.Second, Think: 10 * time.Second, Hurry: 250 * time.Millisecond,
 	}
 }
 
@@ -28,7 +28,7 @@ func Relaxed() Times {
 	t := Defaults()
 	t.Probe, t.Bound, t.Load = time.Second, 10*time.Second, 30*time.Second
 	t.Fresh, t.Stale, t.NotFound = 5*time.Minute, 5*time.Minute, time.Minute
-	t.Calm, t.Storm, t.Think, t.Hurry = 20*time.Minute, time.Minute, time.Minute, 2*time.Second
+	t.Calm, t.Storm, t.Think, t.Hurry = 20*time.Minute, time.Minute, 2*time.Minute, 3*time.Second
 	return t
 }
 
@@ -62,6 +62,6 @@ func Hasty() Times {
 		Fence: time.Second, Lease: 500 * time.Millisecond, Load: 2 * time.Second, Wait: time.Second,
 		Fresh: 3 * time.Second, Stale: time.Second, NotFound: 500 * time.Millisecond,
 		Latency: 2 * time.Millisecond, Slack: 30 * time.Second,
-		Calm: 300 * time.Millisecond, Storm: 500 * time.Millisecond, Think: 50 * time.Millisecond, Hurry: 25 * time.Millisecond,
+		Calm: 300 * time.Millisecond, Storm: 500 * time.Millisecond, Think: 50 * time.Millisecond, Hurry: 50 * time.Millisecond,
 	}
 }

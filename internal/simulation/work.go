@@ -140,8 +140,10 @@ func (f *Fleet) writePlan() writePlan {
 		p.end = deletes
 	case n < 150:
 		p.end = rollback
-	case n < 180:
+	case n < 170:
 		p.end, p.idle = doubts, f.dice.chance(0.5)
+	case n < 180:
+		p.end, p.late = doubts, f.dice.upTo(f.times.Fence/2)
 	case n < 190:
 		p.end, p.idle = panics, f.dice.chance(0.5)
 	case n < 230:

@@ -1,0 +1,94 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// I12. A's load takes longer than a lease; B waits for it all the time, and the
+// source is asked once.
+func TestGatedI12LeaseIsRenewed(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		first := a.start(func() { time.Sleep(2 * DefaultLeaseTTL) })
+		second := b.start(func() {})
+		first.want(1, "the loader")
+		second.want(1, "the waiter")
+		if n := s.source.loaded(); n != 1 {
+			s.Errorf("the source was asked %d times, want once", n)
+		}
+	})
+}
+
+// I12. A's load takes for ever; B loads for itself after WaitMax.
+func TestGatedI12WaitEnds(t *testing.T) {
+	gated(t, func(s *stage) {
+		slow := func(c *Config[int]) { c.LoadTimeout = time.Minute }
+		a, b := s.join(slow), s.join(slow)
+		first := a.start(func() { time.Sleep(30 * time.Second) })
+		began := time.Now()
+		b.want(1, "B loads for itself")
+		if took := time.Since(began); took > DefaultWaitMax+100*time.Millisecond {
+			s.Errorf("B waited for %v", took)
+		}
+		first.want(1, "the loader")
+	})
+}
+
+// I12. Three nodes hold the same expired value and read it at once: one refreshes.
+func TestGatedI12OneRefresh(t *testing.T) {
+	gated(t, func(s *stage) {
+		stale := func(c *Config[int]) { c.TTL, c.StaleTTL = time.Second, time.Hour }
+		nodes := []*actor{s.join(stale), s.join(stale), s.join(stale)}
+		for _, n := range nodes {
+			n.want(1, "first load")
+		}
+		time.Sleep(1500 * time.Millisecond)
+		before := s.source.loaded()
+		for _, n := range nodes {
+			n.start(func() { time.Sleep(100 * time.Millisecond) }).want(1, "the expired value")
+		}
+		time.Sleep(time.Second / 2)
+		if n := s.source.loaded() - before; n != 1 {
+			s.Errorf("%d nodes refreshed, want 1", n)
+		}
+	})
+}
+
+// I12. A batch of A gets the lease of k1 and finds k2 leased to B, whose load ends
+// only when Redis holds k1: A fills what is its own before it waits.
+func TestGatedI12BatchFillsBeforeItWaits(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		s.source.values = map[string]int{key: 1, "k1": 1}
+		second := b.start(func() {
+			for range 10_000 {
+				if raw, _ := s.redis.Get("f:p:k1"); raw != "" && raw[0] == 'V' {
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+		began := time.Now()
+		found, err := a.cache.GetMany(s.Context(), []string{"k1", key}, s.source.loadMany)
+		if err != nil || fmt.Sprint(found) != "map[k:1 k1:1]" {
+			s.Errorf("GetMany = %v, %v", found, err)
+		}
+		if took := time.Since(began); took > time.Second {
+			s.Errorf("GetMany took %v: it waited before it filled", took)
+		}
+		second.want(1, "B's load")
+	})
+}
+
+func (r *register) loadMany(ctx context.Context, keys []string) (map[string]int, error) {
+	found := make(map[string]int)
+	for _, k := range keys {
+		if v, err := r.load(ctx, k); err == nil {
+			found[k] = v
+		}
+	}
+	return found, nil
+}
