@@ -20,8 +20,8 @@ func TestGatedI10Gaps(t *testing.T) {
 				p := w.pair()
 				w.rules.unpublished.Store(true)
 				w.announce(p.bs, "key")
-				for i := 1; i < gap; i++ {
-					w.announce(p.bs, strconv.Itoa(i))
+				for range gap - 1 {
+					w.appendEntry("other")
 				}
 				wantValid(w, p.as, p.copy, true)
 				pass(2 * p.a.cfg.Probe)
@@ -39,6 +39,15 @@ func TestGatedI10Gaps(t *testing.T) {
 	}
 }
 
+// appendEntry does what APPEND does, in a fraction of the time.
+func (w *world) appendEntry(keys ...string) {
+	n, _ := strconv.ParseUint(w.redis.HGet(busKey, "n"), 10, 64)
+	n++
+	nonce, payload := token.New().Hex(), appendPayload(nil, "s", keys)
+	text := fmt.Sprintf("%d|%s|%s|%s", n, w.redis.HGet(busKey, "c"), nonce, payload)
+	w.redis.HSet(busKey, "n", fmt.Sprint(n), "c", nonce, fmt.Sprint(n%ring), text)
+}
+
 // I10, fault 13. Another history has reached A's number: Redis lost an entry that A
 // applied and took another one in its place, which names the key.
 func TestGatedI10ForkWithEqualNumber(t *testing.T) {
@@ -50,8 +59,17 @@ func TestGatedI10ForkWithEqualNumber(t *testing.T) {
 		w.redis.HSet(busKey, "c", other, "1", "1||"+other+"|"+string(appendPayload(nil, "s", []string{"key"})))
 		pass(2 * p.a.cfg.Probe)
 		wantValid(w, p.as, p.copy, false)
-		p.a.log.want(w, EventFork, 1)
+		p.wantFork(w)
 	})
+}
+
+// wantFork fails unless one of the nodes has found a fork, of which the others then
+// learn by the new epoch.
+func (p *pair) wantFork(w *world) {
+	w.Helper()
+	if len(p.a.log.of(EventFork))+len(p.b.log.of(EventFork)) == 0 {
+		w.Error("nobody has noticed the fork")
+	}
 }
 
 // I10. Redis has gone back to a position that A has passed.
@@ -65,7 +83,7 @@ func TestGatedI10Rollback(t *testing.T) {
 		w.redis.HSet(busKey, "n", "1", "c", nonce)
 		pass(2 * p.a.cfg.Probe)
 		wantValid(w, p.as, p.copy, false)
-		p.a.log.want(w, EventFork, 1)
+		p.wantFork(w)
 	})
 }
 
@@ -101,6 +119,7 @@ func TestGatedI10MessagesOutOfOrder(t *testing.T) {
 			w.announce(p.bs, fmt.Sprint("k", i))
 			entries[i], _ = parseEntry(w.redis.HGet(busKey, strconv.Itoa(i)))
 		}
+		p.a.link.Hole() // a gap wakes the prober, which would repair it
 		for _, step := range []struct {
 			deliver int
 			at      uint64
@@ -112,7 +131,8 @@ func TestGatedI10MessagesOutOfOrder(t *testing.T) {
 				w.Errorf("after entry %d A stands at %d, want %d", step.deliver, now.n, step.at)
 			}
 		}
-		pass(2 * p.a.cfg.Probe)
+		p.a.link.Heal()
+		pass(p.a.cfg.MaxStale)
 		wantState(w, p.a.Node, InStep)
 		p.a.log.want(w, EventFork, 0)
 	})
