@@ -66,8 +66,9 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 	return c, nil
 }
 
-// Close ends running loads and refreshes and waits for them: a loader that does
-// not heed its context holds it up. Calls in flight and later ones get
+// Close ends running loads and refreshes and waits for them, and for Updates
+// whose writer is running: a loader that does not heed its context holds it up.
+// Calls in flight and later ones get
 // ErrClosed. It may be called more than once. Close caches before their node.
 func (c *Cache[V]) Close() error {
 	c.once.Do(func() {

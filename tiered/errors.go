@@ -33,6 +33,10 @@ const (
 	// it does; do not write again for its sake.
 	ErrUnconfirmed = coherence.ErrUnconfirmed
 
+	// ErrLoadTimeout: the loader ran for longer than LoadTimeout and did not
+	// heed its context. One that does returns an error of its own.
+	ErrLoadTimeout Error = "tiercache: the load took longer than LoadTimeout"
+
 	// ErrSourceBusy: SourceLimit loads were running for as long as the caller
 	// would wait. Shed load, or raise the limit.
 	ErrSourceBusy Error = "tiercache: the source is busy"

@@ -30,7 +30,7 @@ func TestLoadTimeout(t *testing.T) {
 			if p.value != "" || p.err == nil || p.took != 2*time.Second {
 				t.Errorf("Get = %q, %v after %v, want an error after LoadTimeout", p.value, p.err, p.took)
 			}
-			wantWords(t, "Get", p.err, "LoadTimeout")
+			wantError(t, "Get", p.err, tiered.ErrLoadTimeout)
 		}
 		behind.want(t, "v", nil) // the lease was given back
 		if behind.took > 2100*ms {

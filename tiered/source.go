@@ -21,8 +21,6 @@ type source struct {
 	failed  *atomic.Uint64
 }
 
-var errLoadTimeout = errors.New("tiercache: the load took longer than LoadTimeout")
-
 // errGoexit stands for a loader that ended its goroutine, as testing's FailNow
 // does.
 var errGoexit = errors.New("tiercache: the loader called runtime.Goexit")
@@ -54,7 +52,7 @@ func (s *source) leave() {
 // ends or the timeout is over, though fn goes on until it heeds its context; its
 // place stays taken until then.
 func run[T any](ctx context.Context, s *source, fn func(context.Context) (T, error)) (T, time.Duration, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errLoadTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, ErrLoadTimeout)
 	defer cancel() // not where fn ends: that would race with its outcome
 	s.loads.Add(1)
 	began := time.Now()

@@ -18,7 +18,7 @@ type Stats struct {
 	WeakLoads      uint64 // loads without Redis, kept for MaxStale at most
 	Bypassed       uint64 // loads not stored: key fenced, or option Bypass
 	RefusedFills   uint64 // loads whose lease was gone when they ended
-	Updates        uint64 // sources written through Update
+	Updates        uint64 // calls of writers through Update, failed ones included
 	WrittenThrough uint64 // of these, stored in both tiers
 	NotWritten     uint64 // Updates refused with ErrNotWritten
 	Unconfirmed    uint64 // writes whose invalidation is being retried

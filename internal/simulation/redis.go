@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/tiercache/tiercache/tiered"
 )
 
 // What befalls Redis. All of it but stop needs a Redis that is not stopped.
@@ -200,20 +198,23 @@ func (f *Fleet) crashWriter(m *member) {
 	f.aside(func(ctx context.Context) { _ = f.update(ctx, m, f.key(), p) })
 }
 
-// crashHolder kills a process inside of a loader.
+// crashHolder kills a process inside of a loader, for which the others wait by then.
 func (f *Fleet) crashHolder(m *member) {
 	f.aside(func(ctx context.Context) {
 		key := fmt.Sprintf("orphan%d", f.herds.Add(1))
 		f.Ledger.seed(key)
+		held := make(chan struct{})
 		var heirs sync.WaitGroup
 		defer heirs.Wait()
 		for _, other := range f.alive() {
 			heirs.Go(func() {
-				time.Sleep(f.times.Latency)
+				<-held
 				f.get(ctx, other, key, loadPlan{})
 			})
 		}
-		f.get(ctx, m, key, loadPlan{before: f.dice.upTo(f.times.Bound), crash: true}, tiered.WithTTL(f.times.Fresh))
+		begin := sync.OnceFunc(func() { close(held) })
+		defer begin()
+		f.get(ctx, m, key, loadPlan{began: begin, before: f.dice.upTo(f.times.Bound), crash: true})
 	})
 }
 

@@ -17,12 +17,19 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
+// A machine that is busy enough can keep a scenario from unfolding: then it is played again.
 func TestScenariosOnRealRedis(t *testing.T) {
 	redistest.Need(t, t.Name())
 	for _, s := range Scenarios {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			onRealRedis(t, func(f *Fleet) { f.Play(s) }, func(l *Ledger) { happened(t, l, s.Want...) })
+			missing := s.Want
+			for try := 0; try == 0 || try < 4 && len(missing) > 0; try++ {
+				onRealRedis(t, func(f *Fleet) { f.Play(s) }, func(l *Ledger) { missing = absent(l, s.Want) })
+			}
+			if len(missing) > 0 {
+				t.Errorf("no %q in any run", missing)
+			}
 		})
 	}
 }
@@ -60,10 +67,18 @@ func onRealRedis(t *testing.T, run func(*Fleet), then func(*Ledger)) {
 // happened fails the test if something did not happen that the run is there for.
 func happened(t *testing.T, l *Ledger, what ...string) {
 	t.Helper()
+	if missing := absent(l, what); len(missing) > 0 {
+		t.Errorf("no %q in this run", missing)
+	}
+}
+
+// absent returns what did not happen.
+func absent(l *Ledger, what []string) (missing []string) {
 	tally := l.Tally()
 	for _, w := range what {
 		if tally[w] == 0 {
-			t.Errorf("no %q in this run", w)
+			missing = append(missing, w)
 		}
 	}
+	return missing
 }

@@ -24,6 +24,7 @@ var (
 
 // loadPlan is how a load will go.
 type loadPlan struct {
+	began         func()        // called first; nil: nothing
 	before, after time.Duration // the source is read in between
 	fail, panics  bool
 	stubborn      bool // does not heed its context
@@ -59,6 +60,9 @@ func (f *Fleet) loadMany(ctx context.Context, m *member, keys []string, p loadPl
 }
 
 func (p loadPlan) prepare(ctx context.Context, f *Fleet, m *member) error {
+	if p.began != nil {
+		p.began()
+	}
 	if err := p.wait(ctx, p.before); err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (f *Fleet) judge(ctx context.Context, r reading, v Value, err error) {
 	case errors.Is(err, errSource), errors.Is(err, errDead), errors.As(err, &panicked):
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 	case errors.Is(err, tiered.ErrClosed) && r.member.closing.Load():
-	case errors.Is(err, context.DeadlineExceeded) || isLoadTimeout(err): // of the load
+	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, tiered.ErrLoadTimeout): // of the load
 	default:
 		f.Ledger.violate(r.key, "%s of %s on %s: error %v (its context: %v)", r.verb, r.key, r.member.name, err, ctx.Err())
 		return
@@ -74,10 +74,6 @@ func (f *Fleet) judge(ctx context.Context, r reading, v Value, err error) {
 	if err != nil && !errors.Is(err, tiered.ErrNotFound) {
 		f.Ledger.count("failed reads")
 	}
-}
-
-func isLoadTimeout(err error) bool {
-	return err.Error() == "tiercache: the load took longer than LoadTimeout"
 }
 
 // punctual checks that a call has heeded its context.

@@ -130,8 +130,8 @@ func (c *Call[T]) run(fn func(*Call[T]) (T, error)) (T, error) {
 	return fn(c)
 }
 
-// Begin says that the flight starts its first read now. Whoever fn is calls it
-// once, before.
+// Begin says that the flight starts its reads now. Whoever fn is calls it before
+// the first, and again when it starts over.
 func (c *Call[T]) Begin(now coherence.Instant) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
