@@ -2,7 +2,6 @@ package coherence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 
@@ -203,9 +202,6 @@ func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key strin
 	}
 	replies, err := s.node.data.Ordered(ctx, first, call)
 	if err != nil {
-		return nil, Receipt{}, err
-	}
-	if err := errors.Join(replies[0].Err, replies[1].Err); err != nil {
 		return nil, Receipt{}, err
 	}
 	receipt, err := s.node.appended(replies[1].Value, nonce)

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
 // player is the program as a process, in a process group and a temporary
@@ -116,8 +118,8 @@ func TestStory(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	for _, args := range [][]string{{"-acts", "3"}, {"-acts", "6", "-real"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			if _, err := exec.LookPath("redis-server"); err != nil && len(args) > 2 {
-				t.Skipf("redis-server not found: %v", err)
+			if len(args) > 2 {
+				redistest.Need(t, "an interrupted demo on a real server")
 			}
 			p := startPlayer(t, args...)
 			p.until("ACT")

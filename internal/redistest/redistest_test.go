@@ -6,8 +6,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"go.uber.org/goleak"
 )
+
+func init() { logging.Disable() } // go-redis reports every connection that a test cuts
 
 // noLeak checks at the very end of the test, after its other cleanups, that no goroutine is left. The
 // one goroutine it excuses is of go-redis, which dials for up to a second after Client.Close.
