@@ -91,6 +91,7 @@ func TestGatedRolledBack(t *testing.T) {
 		if err == nil {
 			s.Fatal("Update returned no error")
 		}
+		s.settle() // B hears its own announcement, which would end the load's right to be kept
 		b.want(1, "unchanged")
 		if !b.holds() {
 			s.Error("the fence of a write that was rolled back still stands")
