@@ -84,6 +84,9 @@ func Join(ctx context.Context, rdb redis.UniversalClient, cfg Config) (*Node, er
 	if err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	n := newNode(cfg)
 	if err := n.watch(); err != nil {
 		return nil, err
