@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -183,23 +184,35 @@ func (n *Node) distrust(err error) {
 	n.wake()
 }
 
+// voice returns what this node announces as, or why it may not announce.
+func (n *Node) voice() (id string, err error) {
+	if n.cfg.Warm == 0 {
+		return "", nil
+	}
+	if !n.admitted() {
+		return "", n.strange()
+	}
+	return n.members.id(), nil
+}
+
 // A Receipt names an entry of the bus.
 type Receipt struct {
 	slot, nonce string
 }
 
 // appendCall is an announcement of up to maxKeys keys, ready to be sent.
-func (n *Node) appendCall(space string, keys []string) (script.Call, string) {
+func (n *Node) appendCall(space, id string, keys []string) (script.Call, string) {
 	nonce := token.New().Hex()
 	return script.Call{
 		Script: appendScript,
-		Keys:   []string{n.keys.bus, n.keys.nodes},
-		Args:   []any{n.keys.channel, nonce, appendPayload(nil, space, keys), "0"},
+		Keys:   n.keys.own(),
+		Args:   []any{n.keys.channel, nonce, appendPayload(nil, space, keys), id},
 	}, nonce
 }
 
-// appended reads APPEND's reply: number, previous nonce, epoch, now, live nodes.
-func (n *Node) appended(reply any, nonce string) (Receipt, error) {
+// appended reads APPEND's reply to an announcement of keys: number, previous nonce,
+// epoch, now.
+func (n *Node) appended(reply any, nonce string, s *Space, keys []string) (Receipt, error) {
 	fields, _ := reply.([]any)
 	if len(fields) < 3 {
 		return Receipt{}, fmt.Errorf("coherence: APPEND answered %v", reply)
@@ -212,5 +225,6 @@ func (n *Node) appended(reply any, nonce string) (Receipt, error) {
 		n.wake()
 	}
 	n.counts.announced.Add(1)
+	n.memory.remember(announcement{uint64(number), n.Now(), s, slices.Clone(keys)})
 	return Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: nonce}, nil
 }

@@ -77,6 +77,9 @@ func openClient(c *redis.Client, cfg Config, watch func(onConnect) onConnect) (c
 
 func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onConnect) (clients, error) {
 	u := c.Options()
+	if cfg.Warm > 0 {
+		return clients{}, errors.New("coherence.Config.Warm: the shards of a Cluster fail over apart from the bus, so that nothing can be kept for certain")
+	}
 	if u.ReadOnly || u.RouteByLatency || u.RouteRandomly {
 		return clients{}, errors.New("coherence.Join: reads from replicas are refused (ReadOnly, RouteByLatency, RouteRandomly): a replica lags behind")
 	}

@@ -49,6 +49,17 @@ type Config struct {
 	// without CLIENT KILL, which Sentinel sends): every probe reads INFO as well.
 	Proxied bool
 
+	// Warm is the longest failover or restart of Redis over which the fleet keeps its
+	// shared values; a longer one voids them, as does one that a node does not survive.
+	// The nodes keep a list of each other for it, and a node announces nothing before
+	// all others know of it: they do within two Probes, but while one that died is
+	// still on the list, for up to Warm, a newcomer gets ErrAdrift (ErrNotWritten from
+	// an Update). All nodes of a fleet must have it or none: a node without is refused
+	// (STRANGER) while others are there. It needs a Monitor, and a client that is no
+	// Cluster's. At least twice MaxStale; 30 s suits Sentinels. Default 0: the values
+	// are void after every restart and failover.
+	Warm time.Duration
+
 	// JournalSize is the number of keys of failed invalidations that are kept
 	// for retries. When more fail, all of the fleet's caches are voided as soon
 	// as Redis answers. Default 4096.
@@ -93,6 +104,14 @@ func (c Config) resolve() (Config, error) {
 	}
 	if c.MaxStale >= 0 && c.Probe > c.MaxStale/3 {
 		fault("Probe: %v is more than a third of MaxStale (%v)", c.Probe, c.MaxStale)
+	}
+	switch {
+	case c.Warm < 0:
+		fault("Warm: %v is negative", c.Warm)
+	case c.Warm > 0 && c.Warm < 2*c.MaxStale:
+		fault("Warm: %v is less than twice MaxStale (%v)", c.Warm, c.MaxStale)
+	case c.Warm > 0 && (c.Monitor == nil || c.Proxied):
+		fault("Warm: needs a Monitor that sees each connection: set Monitor, and Proxied to false")
 	}
 	if c.JournalSize < 0 {
 		fault("JournalSize: %d is negative", c.JournalSize)

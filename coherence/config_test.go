@@ -47,9 +47,12 @@ func TestConfigFaults(t *testing.T) {
 		"line end":       {Config{Fleet: "a\n"}, []string{"Fleet"}},
 		"probe too slow": {Config{Fleet: "f", MaxStale: 3 * time.Second, Probe: time.Second + 1}, []string{"Probe"}},
 		"negative bound": {Config{Fleet: "f", MaxStale: -1}, []string{"MaxStale"}},
+		"warm, blind":    {Config{Fleet: "f", Warm: time.Minute}, []string{"Warm"}},
+		"warm, proxied":  {Config{Fleet: "f", Warm: time.Minute, Monitor: &Monitor{}, Proxied: true}, []string{"Warm"}},
+		"warm for short": {Config{Fleet: "f", Warm: time.Second, Monitor: &Monitor{}}, []string{"Warm"}},
 		"everything": {
-			Config{Fleet: "a b", MaxStale: -time.Second, Probe: -1, Timeout: -1, JournalSize: -1},
-			[]string{"Fleet", "MaxStale", "Probe", "Timeout", "JournalSize"},
+			Config{Fleet: "a b", MaxStale: -time.Second, Probe: -1, Timeout: -1, JournalSize: -1, Warm: -1},
+			[]string{"Fleet", "MaxStale", "Probe", "Timeout", "Warm", "JournalSize"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,6 +47,34 @@
 // as well. Epochs never fall: MEET asks for one above the highest that the node
 // has seen.
 //
+// # Keeping values over a failover
+//
+// Raising the epoch is safe and costs every shared copy. With Config.Warm the nodes
+// keep them where they can prove that these are good. What a promoted replica or a
+// restarted server holds is what its predecessor held at some earlier moment: a
+// prefix of the history, for the values and for the bus, which are on one server. A
+// value in it is too old only if its key was announced later, by an announcement that
+// is lost with the erasure before it. So each node remembers its own announcements,
+// and before anybody uses the new process every node erases and announces again what
+// that process has lost of them, and reports. When all have reported who may have
+// announced anything, the process is entered and the epoch stands; each node goes
+// back to the last entry that both histories have and follows the new one from there,
+// so that it drops the copies that were announced again, and only these. When one of
+// them does not report within 2 MaxStale, the epoch is raised as above.
+//
+// Who may have announced anything? Redis keeps a list of members and refuses the
+// announcement of anybody else. A newcomer announces nothing before all members have
+// confirmed that they know of it, or their life on the list, of Config.Warm since
+// they were last heard of, is over. A member that meets the new process while its own
+// life on the list lasts has therefore confirmed everybody who announced since it
+// came itself; it vouches for the time since it came and since it last saw somebody
+// go, because who is gone can repeat nothing. One such member suffices. This rests on
+// the old process answering nobody any more once all nodes have met the new one.
+//
+// A node that had to raise the epoch hands its announcements of the last minutes to
+// the journal: others may have loaded values from the new process before these
+// reached the old one, if that did not know that it was replaced.
+//
 // # Goroutines
 //
 // A node owns these, and Close ends and awaits all of them:
@@ -72,6 +100,9 @@
 //     the lease is MaxStale/2, because an old master may live on after a
 //     failover. The bound is as good as the Sentinel's answer: while Sentinels
 //     disagree about the master, a node may follow the old one.
+//   - With Config.Warm, records expire by the clock of the promoted replica, which may
+//     differ from its master's, and a clock of Redis that is set forward by more than
+//     Warm while nodes are cut off ends their life on the list unseen.
 //   - On a Cluster, a master that is demoted and promoted again while a client
 //     keeps its connections is not met anew on these. Set ConnMaxLifetime where
 //     masters are switched back and forth by hand.

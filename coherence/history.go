@@ -28,8 +28,9 @@ type history struct {
 
 // report is what a probe read from Redis.
 type report struct {
-	at    position
-	epoch uint64 // 0: missing
+	at      position
+	epoch   uint64 // 0: missing
+	version uint64 // of the list of members; see membership
 }
 
 // verdict says how a report relates to what this node has applied.
@@ -124,6 +125,23 @@ func (h *history) raise(epoch uint64) bool {
 	h.epoch.Store(epoch)
 	h.joined = false
 	return true
+}
+
+// passed reports whether p is a place that this node has reached and remembers.
+func (h *history) passed(p position) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.joined && p.n <= h.at.n && h.at.n-p.n < remembered && h.past[p.n%remembered] == p
+}
+
+// rewind goes back to a number that was passed, and forgets what came after it.
+func (h *history) rewind(number uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for n := h.at.n; n > number; n-- {
+		h.past[n%remembered] = position{}
+	}
+	h.at = h.past[number%remembered]
 }
 
 func (h *history) stand(p position) {

@@ -164,12 +164,12 @@ func TestReportOfWhateverTheBusHolds(t *testing.T) {
 		fields []any
 		want   report
 	}{
-		{[]any{nil, nil, nil}, report{}},
-		{[]any{"7", "aa", "9"}, report{at: position{7, "aa"}, epoch: 9}},
-		{[]any{"7", nil, nil}, report{at: position{7, ""}}},
-		{[]any{"seven", "aa", "-9"}, report{at: position{0, "aa"}}},
-		{[]any{"1e3", "aa", "9.5"}, report{at: position{0, "aa"}}},
-		{[]any{strconv.FormatUint(1<<63, 10) + "0", "", ""}, report{}},
+		{[]any{nil, nil, nil, nil}, report{}},
+		{[]any{"7", "aa", "9", "3"}, report{at: position{7, "aa"}, epoch: 9, version: 3}},
+		{[]any{"7", nil, nil, nil}, report{at: position{7, ""}}},
+		{[]any{"seven", "aa", "-9", "-1"}, report{at: position{0, "aa"}}},
+		{[]any{"1e3", "aa", "9.5", "x"}, report{at: position{0, "aa"}}},
+		{[]any{strconv.FormatUint(1<<63, 10) + "0", "", "", ""}, report{}},
 	} {
 		if got, err := parseReport(tt.fields); err != nil || got != tt.want {
 			t.Errorf("parseReport(%q) = %+v, %v, want %+v", tt.fields, got, err, tt.want)

@@ -38,6 +38,8 @@ type Node struct {
 	monitor *Monitor
 	inbox   inbox
 	journal journal
+	memory  memory
+	members membership
 
 	cfg     Config
 	name    string
@@ -46,11 +48,12 @@ type Node struct {
 	data    *script.Runner
 	control *script.Runner
 
-	wakeup  chan struct{} // the prober probes at once
-	stepped signal        // fires whenever the lease is extended
-	sub     subscription
-	prober  prober
-	counts  counters
+	wakeup   chan struct{} // the prober probes at once
+	stepped  signal        // fires whenever the lease is extended
+	sub      subscription
+	prober   prober
+	recovery recovery // the prober's
+	counts   counters
 
 	spacesMu sync.Mutex
 	spaces   map[string]*Space
@@ -66,6 +69,9 @@ type Node struct {
 type busKeys struct {
 	bus, nodes, channel, inboxes string
 }
+
+// own are the keys of the scripts that keep the bus and the list of members.
+func (k busKeys) own() []string { return []string{k.bus, k.nodes} }
 
 // nodeName is the length of a node's name: what a waiter leaves in a lease.
 const nodeName = 8
@@ -232,12 +238,17 @@ func (n *Node) State() State {
 // Ready waits until the node is in step. It returns the context's error, or
 // ErrClosed.
 func (n *Node) Ready(ctx context.Context) error {
+	return n.when(ctx, func() bool { return n.Leased(n.Now()) })
+}
+
+// when waits until something holds that a probe may bring about.
+func (n *Node) when(ctx context.Context, holds func() bool) error {
 	for {
 		stepped := n.stepped.wait()
 		if n.closed.Load() {
 			return ErrClosed
 		}
-		if n.Leased(n.Now()) {
+		if holds() {
 			return nil
 		}
 		select {
@@ -248,20 +259,30 @@ func (n *Node) Ready(ctx context.Context) error {
 	}
 }
 
-// Settle is Ready for a caller that is about to use Redis: it waits for at most
-// one Timeout and says ErrAdrift then, so that a dead Redis costs no more.
+// Settle is Ready for a caller that is about to announce: it waits for at most
+// one Timeout and says ErrAdrift then, so that a dead Redis costs no more. With
+// Config.Warm the node must be known to all others as well.
 func (n *Node) Settle(ctx context.Context) error {
-	if n.Leased(n.Now()) || mutant.NoSettle {
+	settled := func() bool { return n.Leased(n.Now()) && n.admitted() }
+	if settled() || mutant.NoSettle {
 		return nil
 	}
 	n.wake()
 	short, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
 	defer cancel()
-	err := n.Ready(short)
+	err := n.when(short, settled)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
-		return ErrAdrift
+		return n.unsettled()
 	}
 	return err
+}
+
+// unsettled says why Settle has waited in vain.
+func (n *Node) unsettled() error {
+	if !n.Leased(n.Now()) {
+		return ErrAdrift
+	}
+	return n.strange()
 }
 
 // Close leaves the fleet: it tries failed invalidations once more, ends the
@@ -276,6 +297,7 @@ func (n *Node) Close() error {
 		n.cancel()
 		n.ended.Wait()
 		n.dropLease()
+		n.leave()
 		n.monitor.detach()
 		n.result = errors.Join(unconfirmed, n.clients.close())
 	})

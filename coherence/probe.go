@@ -150,7 +150,7 @@ func (n *Node) probe(ctx context.Context) error {
 	}
 	n.prober.proved, n.prober.forked = s, false
 	n.extend(s)
-	return nil
+	return n.attend(ctx, r.version)
 }
 
 // void adopts the reported position and voids every copy of this node, in this
@@ -164,6 +164,7 @@ func (n *Node) void(r report, why Event) {
 	if !mutant.FlushFirst && !mutant.NoVoid {
 		n.gens.flush()
 	}
+	n.members.unsettle()
 	n.prober.owed = 0
 	n.sub.heard.Store(0) // the numbers may begin anew
 	if why.Kind != 0 {
@@ -195,20 +196,35 @@ func (n *Node) fork(ctx context.Context, r report, v verdict) error {
 }
 
 // enterProcesses enters the Redis processes met since the last probe into the
-// fleet's records. One that no node has met before voids L2.
+// fleet's records. One that no node has met before voids L2, unless it can be
+// proved that its values are good.
 func (n *Node) enterProcesses(ctx context.Context) error {
 	for _, process := range n.monitor.unhandled() {
-		epoch, err := n.meet(ctx, process, false)
-		if err != nil {
+		err := n.keep(ctx, process)
+		if errors.Is(err, errCold) {
+			err = n.replace(ctx, process)
+		}
+		if err != nil && !errors.Is(err, errSuperseded) {
 			return err
 		}
-		first := n.history.epoch.Load() == 0
-		if n.history.raise(epoch) && !first {
-			n.gens.flush()
-			n.event(Event{Kind: EventHistory, Note: "met a Redis process unknown to the fleet; L2 and all local copies were voided"})
-			n.sub.renew()
-		}
 		n.monitor.enter()
+	}
+	return nil
+}
+
+// replace enters a process whose values are void.
+func (n *Node) replace(ctx context.Context, process string) error {
+	epoch, err := n.meet(ctx, process, false)
+	if err != nil {
+		return err
+	}
+	first := n.history.epoch.Load() == 0
+	if n.history.raise(epoch) && !first {
+		n.gens.flush()
+		n.event(Event{Kind: EventHistory, Note: "met a Redis process unknown to the fleet; L2 and all local copies were voided"})
+		n.sub.renew()
+		n.members.unsettle()
+		n.repeatLater()
 	}
 	return nil
 }
@@ -243,7 +259,7 @@ func (n *Node) readBus(ctx context.Context, s Instant) (report, error) {
 		return report{}, err
 	}
 	pipe := rdb.Pipeline()
-	fields, clock := pipe.HMGet(ctx, n.keys.bus, "n", "c", "e"), pipe.Time(ctx)
+	fields, clock := pipe.HMGet(ctx, n.keys.bus, "n", "c", "e", "v"), pipe.Time(ctx)
 	var server, replication *redis.StringCmd
 	if n.cfg.Proxied {
 		server, replication = pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
@@ -286,10 +302,10 @@ func (n *Node) busClient(ctx context.Context) (redis.UniversalClient, error) {
 	return n.clients.control, nil
 }
 
-// parseReport reads n, c and e. What is no number counts as absent, as it does
+// parseReport reads n, c, e and v. What is no number counts as absent, as it does
 // in the scripts: the node takes it for lost, and voids and mends the bus.
 func parseReport(fields []any) (report, error) {
-	if len(fields) != 3 {
+	if len(fields) != 4 {
 		return report{}, errMalformed
 	}
 	text := func(i int) string {
@@ -303,7 +319,7 @@ func parseReport(fields []any) (report, error) {
 		}
 		return n
 	}
-	return report{at: position{n: number(0), nonce: text(1)}, epoch: number(2)}, nil
+	return report{at: position{n: number(0), nonce: text(1)}, epoch: number(2), version: number(3)}, nil
 }
 
 // repair fetches the missing entries from the ring and applies them, link by
@@ -313,7 +329,7 @@ func (n *Node) repair(ctx context.Context, r report) (verdict, error) {
 	from, _ := n.history.position()
 	for lo := from.n + 1; lo <= r.at.n; lo += batch {
 		hi := min(lo+batch-1, r.at.n)
-		slots, err := n.readSlots(ctx, lo, hi)
+		slots, err := n.readSlots(ctx, n.clients.control, lo, hi)
 		if err != nil {
 			return unclear, err
 		}
@@ -350,14 +366,15 @@ func (n *Node) mend(number uint64, slot any) verdict {
 	return inStep
 }
 
-func (n *Node) readSlots(ctx context.Context, lo, hi uint64) ([]any, error) {
+// readSlots reads a part of the ring through a client or one connection of it.
+func (n *Node) readSlots(ctx context.Context, rdb redis.HashCmdable, lo, hi uint64) ([]any, error) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	fields := make([]string, 0, hi-lo+1)
 	for i := lo; i <= hi; i++ {
 		fields = append(fields, strconv.FormatUint(i%ring, 10))
 	}
-	return n.clients.control.HMGet(ctx, n.keys.bus, fields...).Result()
+	return rdb.HMGet(ctx, n.keys.bus, fields...).Result()
 }
 
 // noticeDeafness subscribes anew when entries had to be repaired that pub/sub

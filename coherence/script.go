@@ -16,8 +16,14 @@ var (
 	meetSource string
 	//go:embed script/confirm.lua
 	confirmSource string
+	//go:embed script/beat.lua
+	beatSource string
+	//go:embed script/recover.lua
+	recoverSource string
 
 	appendScript  = script.New(mutant.Script("append", appendSource), true)
 	meetScript    = script.New(meetSource, true)
 	confirmScript = script.New(confirmSource, false)
+	beatScript    = script.New(mutant.Script("beat", beatSource), true)
+	recoverScript = script.New(mutant.Script("recover", recoverSource), true)
 )

@@ -2,6 +2,7 @@ package coherence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 
@@ -134,6 +135,9 @@ func (s *Space) Announce(ctx context.Context, keys ...string) error {
 	if err == nil {
 		err = s.announce(ctx, keys)
 	}
+	if errors.Is(err, errSwitched) {
+		err = s.announce(ctx, keys)
+	}
 	if err == nil {
 		return nil
 	}
@@ -148,11 +152,33 @@ func (s *Space) Announce(ctx context.Context, keys ...string) error {
 	return fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
 }
 
-// announce is one attempt. Data first, then the bus: whoever hears of a change
-// finds no older data (I7).
+// announce is one attempt, of which all must have reached the same Redis process:
+// one that took over in between may lack what its predecessor erased.
 func (s *Space) announce(ctx context.Context, keys []string) error {
+	id, err := s.node.voice()
+	if err != nil {
+		return err
+	}
+	view, _ := s.node.View()
+	err = s.announceBy(ctx, s.node.data, id, keys)
+	if isStranger(err) {
+		s.node.expel()
+	}
+	if err == nil && !s.node.Holds(view) && !mutant.AnnounceAcross {
+		err = errSwitched
+	}
+	return err
+}
+
+// errSwitched: a Redis process that this node had not met answered a part of an
+// announcement.
+var errSwitched = errors.New("coherence: another Redis process took over during the announcement")
+
+// announceBy erases and announces. Data first, then the bus: whoever hears of a
+// change finds no older data (I7).
+func (s *Space) announceBy(ctx context.Context, run *script.Runner, id string, keys []string) error {
 	if s.erase != nil && !mutant.NoErase && !mutant.AnnounceFirst {
-		if err := s.erase(ctx, keys); err != nil {
+		if err := s.erase(script.Through(ctx, run), keys); err != nil {
 			return err
 		}
 	}
@@ -162,12 +188,12 @@ func (s *Space) announce(ctx context.Context, keys []string) error {
 	for len(keys) > 0 {
 		chunk := keys[:min(len(keys), maxKeys)]
 		keys = keys[len(chunk):]
-		call, nonce := s.node.appendCall(s.name, chunk)
+		call, nonce := s.node.appendCall(s.name, id, chunk)
 		bounded, cancel := s.node.bounded(ctx)
-		reply, err := s.node.data.Run(bounded, call.Script, call.Keys, call.Args...)
+		reply, err := run.Run(bounded, call.Script, call.Keys, call.Args...)
 		cancel()
 		if err == nil {
-			_, err = s.node.appended(reply, nonce)
+			_, err = s.node.appended(reply, nonce, s, chunk)
 		}
 		if err != nil {
 			return err
@@ -185,13 +211,18 @@ func (s *Space) Pending(key string) bool { return s.node.journal.holds(s, key) &
 // round trip where the client allows it, and drops the copy here. It is of use
 // to packages of this module only: first is a fence.
 func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key string) (any, Receipt, error) {
-	call, nonce := s.node.appendCall(s.name, []string{key})
+	id, err := s.node.voice()
+	if err != nil {
+		return nil, Receipt{}, err
+	}
+	keys := []string{key}
+	call, nonce := s.node.appendCall(s.name, id, keys)
 	if !mutant.StaleNonce {
 		// If the server had forgotten first alone, the announcement went ahead of it
 		// and must be made again: under its old nonce it would pass for made.
 		call.Again = func() []any {
 			var again script.Call
-			again, nonce = s.node.appendCall(s.name, []string{key})
+			again, nonce = s.node.appendCall(s.name, id, keys)
 			return again.Args
 		}
 	}
@@ -201,10 +232,13 @@ func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key strin
 		_, _ = s.node.data.Run(ctx, call.Script, call.Keys, call.Args...)
 	}
 	replies, err := s.node.data.Ordered(ctx, first, call)
+	if isStranger(err) {
+		s.node.expel()
+	}
 	if err != nil {
 		return nil, Receipt{}, err
 	}
-	receipt, err := s.node.appended(replies[1].Value, nonce)
+	receipt, err := s.node.appended(replies[1].Value, nonce, s, keys)
 	s.Bump(key)
 	return replies[0].Value, receipt, err
 }

@@ -1,11 +1,23 @@
--- APPEND  bus, nodes  channel, nonce (hex), payload, want live nodes 0/1
--- {n, nonce of entry n-1, epoch, now in ms, {live node, lease end, ...}}; all but n are strings
+-- APPEND  bus, nodes  channel, nonce (hex), payload, id of the announcing member ('' none)
+-- {n, nonce of entry n-1, epoch, now in ms}; all but n are strings
+-- error STRANGER: the fleet has members and the caller is none, or not any more; nothing changed
 -- The entry 'number|previous nonce|nonce|payload' goes into slot n % 1024 and onto the channel. A missing epoch is made here.
 -- Running it twice in a row appends once; a copy that arrives after another entry appends again, which is only a second bump.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local h = redis.call('HMGET', KEYS[1], 'n', 'c', 'e')
+local h = redis.call('HMGET', KEYS[1], 'n', 'c', 'e', 'v')
 local n, last, epoch = tonumber(h[1] or 0) or 0, h[2] or '', h[3]
+if h[4] then                                                -- a fleet that keeps its values over a failover: see BEAT
+  local function live(member) return member and (tonumber(string.match(member, '^%d+') or 0) or 0) > now end
+  if not live(redis.call('HGET', KEYS[2], 'm:' .. ARGV[4])) then
+    local all = redis.call('HGETALL', KEYS[2])
+    for i = 1, #all, 2 do
+      if string.sub(all[i], 1, 2) == 'm:' and live(all[i + 1]) then
+        return redis.error_reply('STRANGER the fleet has members and this node is none')
+      end
+    end
+  end
+end
 local slot = string.format('%d', n % 1024)
 local previous = last
 if not epoch then
@@ -22,8 +34,4 @@ else
   redis.call('HSET', KEYS[1], 'n', string.format('%d', n), 'c', ARGV[2], slot, entry)
   redis.call('PUBLISH', ARGV[1], entry)
 end
-local live = {}
-if ARGV[4] == '1' then
-  live = redis.call('ZRANGEBYSCORE', KEYS[2], string.format('(%d', now), '+inf', 'WITHSCORES')
-end
-return {n, previous, epoch, string.format('%d', now), live}
+return {n, previous, epoch, string.format('%d', now)}

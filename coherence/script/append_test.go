@@ -93,13 +93,23 @@ func appendPayloads(b *bus) {
 	}
 }
 
-func appendLive(b *bus) {
-	now := b.announce(nonce(), "p").now
-	b.rdb.ZAdd(b.ctx, b.nodes, redis.Z{Score: float64(now - 60_000), Member: "dead"}, redis.Z{Score: float64(now + 60_000), Member: "alive"})
-	b.want("live unasked", len(b.announce(nonce(), "p").live), 0)
-	c := nonce()
-	for _, what := range []string{"live", "live, run twice"} {
-		b.want(what, fmt.Sprint(b.announceTo(c, "p", 1).live), fmt.Sprintf("[alive %d]", now+60_000))
+// Where there are live members, nobody else announces.
+func appendStrangers(b *bus) {
+	b.beat("alive", time.Minute, 0, 0)
+	b.beat("dying", time.Millisecond, 0, 0)
+	<-time.After(10 * time.Millisecond) // of the server's clock
+	if _, err := b.announceAs("alive", nonce(), "p"); err != nil {
+		b.Errorf("a member: %v", err)
+	}
+	for _, who := range []string{"", "dying", "never"} {
+		if _, err := b.announceAs(who, nonce(), "p"); !redis.HasErrorPrefix(err, "STRANGER") {
+			b.Errorf("member %q: %v, want STRANGER", who, err)
+		}
+	}
+	b.want("n", b.field("n"), "1")
+	b.beat("alive", 0, 0, 1)
+	if _, err := b.announceAs("", nonce(), "p"); err != nil {
+		b.Errorf("after the last member has left: %v", err)
 	}
 }
 

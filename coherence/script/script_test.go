@@ -41,9 +41,14 @@ var scenarios = []struct {
 	{"append: a late copy", appendLateCopy},
 	{"append: makes and keeps the epoch", appendEpoch},
 	{"append: payloads of any bytes", appendPayloads},
-	{"append: live nodes", appendLive},
+	{"append: strangers", appendStrangers},
 	{"append: a bus that holds rubbish", appendRubbish},
 	{"confirm: while the entry stands in its slot", confirmStands},
+	{"beat: come, stay and leave", beatMembers},
+	{"beat: a life ends", beatExpiry},
+	{"recover: kept when all have reported", recoverKept},
+	{"recover: cold", recoverCold},
+	{"recover: another process follows", recoverAnother},
 	{"meet: a new bus", meetNew},
 	{"meet: a known history", meetKnown},
 	{"meet: an unknown history", meetUnknown},
@@ -97,22 +102,20 @@ type reply struct {
 	n           int64
 	prev, epoch string
 	now         int64
-	live        []any
 }
 
 func (b *bus) announce(nonce, payload string) reply {
 	b.Helper()
-	return b.announceTo(nonce, payload, 0)
-}
-
-func (b *bus) announceTo(nonce, payload string, wantLive int) reply {
-	b.Helper()
-	v, err := b.run.Run(b.ctx, b.append, []string{b.key, b.nodes}, b.prefix(), nonce, payload, wantLive)
+	v, err := b.announceAs("", nonce, payload)
 	if err != nil {
 		b.Fatalf("APPEND: %v", err)
 	}
 	f := v.([]any)
-	return reply{f[0].(int64), f[1].(string), f[2].(string), number(b, f[3].(string)), f[4].([]any)}
+	return reply{f[0].(int64), f[1].(string), f[2].(string), number(b, f[3].(string))}
+}
+
+func (b *bus) announceAs(member, nonce, payload string) (any, error) {
+	return b.run.Run(b.ctx, b.append, []string{b.key, b.nodes}, b.prefix(), nonce, payload, member)
 }
 
 func (b *bus) prefix() string { return strings.TrimSuffix(b.key, ":bus") }

@@ -42,6 +42,8 @@ var cuts = []cut{
 	{"replacetwice", "replace", `if string.sub(v, 1, 17) == string.sub(ARGV[2], 1, 17) then return 1 end`, ``},
 	{"fencetwice", "fence", `if string.sub(v, i + 1, i + 16) == ARGV[1] then`, `if false then`},
 	{"unfencetwice", "unfence", `if through and string.sub(v, 1, 17) == 'V' .. string.sub(id, 1, 16) then return 1 end`, ``},
+	// APPEND takes anybody's announcement.
+	{"stranger", "append", `  if not live(redis.call('HGET', KEYS[2], 'm:' .. ARGV[4])) then`, `  if false then`},
 	{"appendtwice", "append", `if last == ARGV[2] then`, `if false then`},
 }
 

@@ -50,13 +50,14 @@ const (
 	NoReceipt     = false // an announcement that was lost is not made up for (I7)
 
 	// Announcing.
-	NoErase       = false // L2 is not erased before the announcement (I7)
-	AnnounceFirst = false // the announcement goes ahead of the erasure (I7)
-	AppendFirst   = false // the announcement goes ahead of the fence (I7)
-	StaleNonce    = false // an announcement that went ahead of a forgotten fence counts as made (I7)
-	NoSettle      = false // writes and announcements do not wait for the lease
-	BumpFirst     = false // local copies are dropped before the journal knows the key (I14)
-	NoOverflow    = false // a journal that overflowed forgets
+	NoErase        = false // L2 is not erased before the announcement (I7)
+	AnnounceFirst  = false // the announcement goes ahead of the erasure (I7)
+	AppendFirst    = false // the announcement goes ahead of the fence (I7)
+	StaleNonce     = false // an announcement that went ahead of a forgotten fence counts as made (I7)
+	NoSettle       = false // writes and announcements do not wait for the lease
+	BumpFirst      = false // local copies are dropped before the journal knows the key (I14)
+	AnnounceAcross = false // an announcement counts that two Redis processes answered in part (I7)
+	NoOverflow     = false // a journal that overflowed forgets
 
 	// Following the bus.
 	ReplyLease = false // the lease counts from the probe's reply (I4)
@@ -77,6 +78,16 @@ const (
 	Suspended  = false // a suspension of the machine is not noticed
 	StampBlind = false // a stamp taken adrift is valid (I3)
 	ClockLate  = false // the Redis clock is taken for what it was when the reply arrived (I17)
+
+	// Keeping values over a failover.
+	NoAdmission   = false // a node announces before the others know of it (I11)
+	LateVouch     = false // a node vouches whose life as a member had ended (I11)
+	Forgetful     = false // a node makes only those announcements again that it remembers (I11)
+	NoFloor       = false // a node vouches for the time before it came (I11)
+	GoneForgotten = false // what a node announced that has left is taken for kept (I11)
+	NoRepeat      = false // announcements that were lost are not made again (I11)
+	NoReports     = false // a node does not wait for the others to report (I11)
+	NoHeal        = false // announcements made to a demoted master are not made again (I1)
 )
 
 // Script returns the source of the named script.

@@ -55,13 +55,14 @@ var (
 	NoReceipt     = is("noreceipt")
 
 	// Announcing.
-	NoErase       = is("noerase")
-	AnnounceFirst = is("announcefirst")
-	AppendFirst   = is("appendfirst")
-	StaleNonce    = is("stalenonce")
-	NoSettle      = is("nosettle")
-	BumpFirst     = is("bumpfirst")
-	NoOverflow    = is("nooverflow")
+	NoErase        = is("noerase")
+	AnnounceFirst  = is("announcefirst")
+	AppendFirst    = is("appendfirst")
+	StaleNonce     = is("stalenonce")
+	NoSettle       = is("nosettle")
+	BumpFirst      = is("bumpfirst")
+	AnnounceAcross = is("announceacross")
+	NoOverflow     = is("nooverflow")
 
 	// Following the bus.
 	ReplyLease = is("replylease")
@@ -82,6 +83,16 @@ var (
 	Suspended  = is("suspended")
 	StampBlind = is("stampblind")
 	ClockLate  = is("clocklate")
+
+	// Keeping values over a failover.
+	NoAdmission   = is("noadmission")
+	LateVouch     = is("latevouch")
+	Forgetful     = is("forgetful")
+	NoFloor       = is("nofloor")
+	GoneForgotten = is("goneforgotten")
+	NoRepeat      = is("norepeat")
+	NoReports     = is("noreports")
+	NoHeal        = is("noheal")
 )
 
 func is(name string) bool { return os.Getenv("TIERCACHE_MUTANT") == name }

@@ -99,5 +99,17 @@ var table = []mutation{
 	{"deaf", "", "coherence", "^TestGatedDeafSubscriptionIsRenewed$"},
 	{"suspended", "", "coherence", "^TestGatedSuspensionDropsLease$"},
 	{"stampblind", "I3", "coherence", "^TestGatedI3StampTakenAdrift$"},
+	{"announceacross", "I7", "coherence", "^TestGatedI7AnnouncementAcrossProcesses$"},
 	{"clocklate", "I17", "coherence", "^TestGatedI17RedisClockIsBounded$"},
+
+	// Keeping values over a failover.
+	{"noadmission", "I11", "coherence", "^TestGatedI11NewcomerIsKnownFirst$"},
+	{"stranger", "I11", "coherence", "^TestGatedI11StrangerIsRefused$"},
+	{"latevouch", "I11", "coherence", "^TestGatedI11LateMemberDoesNotVouch$"},
+	{"nofloor", "I11", "coherence", "^TestGatedI11ReturnerDoesNotVouchForItsAbsence$"},
+	{"goneforgotten", "I11", "coherence", "^TestGatedI11WhoHasLeftCannotRepeat$"},
+	{"forgetful", "I11", "coherence", "^TestGatedI11ForgottenAnnouncementVoids$"},
+	{"norepeat", "I11", "coherence", "^TestGatedI11LostAnnouncementIsRepeated$"},
+	{"noreports", "I11", "coherence", "^TestGatedI11SilentMemberVoids$"},
+	{"noheal", "I1", "coherence", "^TestGatedI1AnnouncementsToADemotedMaster$"},
 }

@@ -41,20 +41,42 @@ func (e runError) Error() string { return string(e) }
 // keys or arguments in their text. A call that failed may have run. Runner sets no
 // deadlines: those of ctx and of the client hold.
 type Runner struct {
-	rdb      redis.UniversalClient
+	rdb      Client
 	pipeline bool        // one connection keeps the order of its commands
 	plain    atomic.Bool // a server refused script flags: send none any more
 }
 
+// A Client is a client of go-redis or one connection of it.
+type Client interface {
+	redis.Scripter
+	Pipeline() redis.Pipeliner
+}
+
 // NewRunner returns a runner that uses rdb and does not close it.
-func NewRunner(rdb redis.UniversalClient) *Runner {
+func NewRunner(rdb Client) *Runner {
 	_, standalone := rdb.(*redis.Client)
-	return &Runner{rdb: rdb, pipeline: standalone}
+	_, connection := rdb.(*redis.Conn)
+	return &Runner{rdb: rdb, pipeline: standalone || connection}
+}
+
+// Through returns a context under which every runner sends what Run and Each are
+// given through r instead: for calls that must take a certain connection.
+func Through(ctx context.Context, r *Runner) context.Context {
+	return context.WithValue(ctx, through{}, r)
+}
+
+type through struct{}
+
+func (r *Runner) under(ctx context.Context) *Runner {
+	if other, ok := ctx.Value(through{}).(*Runner); ok {
+		return other
+	}
+	return r
 }
 
 // Run runs s and returns its reply.
 func (r *Runner) Run(ctx context.Context, s *Script, keys []string, args ...any) (any, error) {
-	result := r.one(ctx, Call{Script: s, Keys: keys, Args: args})
+	result := r.under(ctx).one(ctx, Call{Script: s, Keys: keys, Args: args})
 	return result.Value, result.Err
 }
 
@@ -115,6 +137,7 @@ func (r *Runner) inTurn(ctx context.Context, calls []Call, results []Result) {
 // Each runs calls that do not depend on each other and returns their results, one for
 // each. They travel in one pipeline, which a cluster client splits by node.
 func (r *Runner) Each(ctx context.Context, calls ...Call) []Result {
+	r = r.under(ctx)
 	results := make([]Result, len(calls))
 	r.send(ctx, byDigest, calls, results)
 	for mode := bySource; mode <= byPlainSource; mode++ {

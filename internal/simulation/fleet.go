@@ -196,7 +196,7 @@ func (f *Fleet) sum(s tiered.Stats, n coherence.Stats) {
 		"refreshes": s.Refreshes, "served stale": s.StaleServed, "weak loads": s.WeakLoads, "bypassed": s.Bypassed,
 		"refused fills": s.RefusedFills, "written through": s.WrittenThrough, "not written": s.NotWritten,
 		"unconfirmed": s.Unconfirmed, "corrupt": s.Corrupt,
-		"probes": n.Probes, "messages": n.Messages, "repaired": n.Repaired, "forks": n.Forks,
+		"probes": n.Probes, "messages": n.Messages, "repaired": n.Repaired, "forks": n.Forks, "kept": n.Kept, "repeated": n.Repeated,
 	} {
 		f.Ledger.add(what, int(count))
 	}

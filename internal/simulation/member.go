@@ -64,7 +64,7 @@ func (f *Fleet) start(ctx context.Context, slot, incarnation int) (*member, erro
 	m.rdb.AddHook(&m.traps)
 	t := f.times
 	m.node, err = coherence.Join(ctx, m.rdb, coherence.Config{
-		Fleet: fleetName, MaxStale: t.Bound, Probe: t.Probe, Timeout: t.Timeout, Monitor: monitor,
+		Fleet: fleetName, MaxStale: t.Bound, Probe: t.Probe, Warm: t.Warm, Timeout: t.Timeout, Monitor: monitor,
 		JournalSize: []int{0, 2, 1000}[slot%3], // one of them overflows
 		OnEvent:     func(e coherence.Event) { f.event(m, e) },
 	})

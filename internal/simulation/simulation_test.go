@@ -31,6 +31,13 @@ func TestSimulationOfADay(t *testing.T) {
 	}
 }
 
+// A fleet that keeps its values over restarts of Redis, where it can be proved that they are good.
+func TestSimulationOfAWarmFleet(t *testing.T) {
+	for _, seed := range seeds(8, 9, 10) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) { simulate(t, seed, Warm(), 2*time.Hour, "kept", "repeated") })
+	}
+}
+
 // Durations that nobody would choose together.
 func TestSimulationWithOddTimes(t *testing.T) {
 	for _, seed := range seeds(5, 6, 7) {
@@ -50,7 +57,8 @@ func seeds(usual ...uint64) []uint64 {
 }
 
 // simulate breaks a fleet at random for the usual time, or for what the flag says.
-func simulate(t *testing.T, seed uint64, times Times, usual time.Duration) {
+// Besides what every long run sees, it must have seen the things named.
+func simulate(t *testing.T, seed uint64, times Times, usual time.Duration, things ...string) {
 	length := usual / shorter
 	if *hoursFlag > 0 {
 		length = time.Duration(*hoursFlag * float64(time.Hour))
@@ -61,7 +69,7 @@ func simulate(t *testing.T, seed uint64, times Times, usual time.Duration) {
 		if length < 2*time.Hour || length < usual {
 			return
 		}
-		happened(t, l, eventful...)
+		happened(t, l, append(things, eventful...)...)
 		for _, x := range faults {
 			happened(t, l, "fault: "+x.name)
 		}

@@ -5,6 +5,7 @@ import "time"
 // Times are the durations that a fleet is run with.
 type Times struct {
 	Probe, Bound, Timeout     time.Duration // H, D, and the longest round trip
+	Warm                      time.Duration // coherence.Config.Warm
 	Fence, Lease, Load, Wait  time.Duration // FenceTTL, LeaseTTL, LoadTimeout, WaitMax
 	Fresh, Stale, NotFound    time.Duration // TTL, StaleTTL, NotFoundTTL
 	Latency                   time.Duration // of the source, usually
@@ -21,6 +22,14 @@ func Defaults() Times {
 		Latency: 10 * time.Millisecond,
 		Calm:    100 * time.Second, Storm: 6 * time.Second, Think: 10 * time.Second, Hurry: 250 * time.Millisecond,
 	}
+}
+
+// Warm are the times of a fleet that keeps its values over a restart of Redis. The life of a member is short, so
+// that newcomers do not wait for long until they may write.
+func Warm() Times {
+	t := Defaults()
+	t.Warm = 4 * time.Second
+	return t
 }
 
 // Relaxed are the times of a fleet that may serve values up to ten seconds old.

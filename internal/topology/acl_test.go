@@ -105,7 +105,7 @@ func restricted(t *testing.T, addr string) *tiered.Cache[string] {
 	opts := &redis.UniversalOptions{Addrs: []string{addr}, Username: "cache", Password: "secret-of-the-test", DisableIdentity: true}
 	monitor := coherence.Instrument(opts)
 	rdb := redis.NewUniversalClient(opts)
-	node, err := coherence.Join(t.Context(), rdb, coherence.Config{Fleet: "shop", Monitor: monitor, OnEvent: func(e coherence.Event) {
+	node, err := coherence.Join(t.Context(), rdb, coherence.Config{Fleet: "shop", Monitor: monitor, Warm: time.Minute, OnEvent: func(e coherence.Event) {
 		if e.Kind != coherence.EventInStep {
 			t.Log(e)
 		}
