@@ -68,6 +68,16 @@ func (m *memory) cut(number uint64) []announcement {
 	return lost
 }
 
+// clear removes and returns all announcements. The numbers that follow may begin
+// anew.
+func (m *memory) clear() []announcement {
+	all := m.cut(0)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forgotten = 0
+	return all
+}
+
 // restore takes back what cut has returned.
 func (m *memory) restore(lost []announcement) {
 	m.mu.Lock()

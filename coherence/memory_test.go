@@ -38,7 +38,8 @@ func TestMemoryCutAndRestore(t *testing.T) {
 		t.Errorf("%d keys are left", m.keys)
 	}
 	m.restore(lost)
-	if m.keys != 4 || len(m.cut(0)) != 4 {
-		t.Errorf("%d keys after they were restored", m.keys)
+	m.forgotten = 7
+	if m.keys != 4 || len(m.clear()) != 4 || m.keys != 0 || !m.covers(0) {
+		t.Errorf("after they were restored and cleared: %d keys, forgotten up to %d", m.keys, m.forgotten)
 	}
 }

@@ -188,6 +188,7 @@ func (n *Node) fork(ctx context.Context, r report, v verdict) error {
 		return err
 	}
 	n.void(r, why)
+	n.repeatLater()
 	n.prober.forked = true
 	if !again { // else two servers may be answering in turn: no faster than Probe
 		n.wake()

@@ -242,15 +242,15 @@ func (n *Node) rewind() {
 }
 
 // repeatLater hands what this node announced in the last minutes to the journal:
-// the process that took over was entered without a recovery, and others may have
-// loaded values from it before the last of these announcements reached its
-// predecessor. The youngest count if they are many.
+// Redis' history was voided, and others may have loaded values from the new one
+// before the last of these announcements reached the old one. The youngest count if
+// they are many.
 func (n *Node) repeatLater() {
 	if mutant.NoHeal {
 		return
 	}
 	room := n.cfg.JournalSize / 2 // more would overflow it, which voids everything
-	for space, keys := range bySpace(n.memory.cut(0)) {
+	for space, keys := range bySpace(n.memory.clear()) {
 		keys = keys[:min(len(keys), room)]
 		room -= len(keys)
 		if len(keys) > 0 {
