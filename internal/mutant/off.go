@@ -77,6 +77,11 @@ const (
 	Suspended  = false // a suspension of the machine is not noticed
 	StampBlind = false // a stamp taken adrift is valid (I3)
 	ClockLate  = false // the Redis clock is taken for what it was when the reply arrived (I17)
+
+	// Auditing.
+	AuditEarly  = false // a copy is judged before MaxStale has passed
+	AuditBefore = false // announcements from before the copy was read count against it
+	AuditOnce   = false // what differed once is taken to differ still
 )
 
 // Script returns the source of the named script.

@@ -82,6 +82,11 @@ var (
 	Suspended  = is("suspended")
 	StampBlind = is("stampblind")
 	ClockLate  = is("clocklate")
+
+	// Auditing.
+	AuditEarly  = is("auditearly")
+	AuditBefore = is("auditbefore")
+	AuditOnce   = is("auditonce")
 )
 
 func is(name string) bool { return os.Getenv("TIERCACHE_MUTANT") == name }
