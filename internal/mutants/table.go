@@ -100,4 +100,9 @@ var table = []mutation{
 	{"suspended", "", "coherence", "^TestGatedSuspensionDropsLease$"},
 	{"stampblind", "I3", "coherence", "^TestGatedI3StampTakenAdrift$"},
 	{"clocklate", "I17", "coherence", "^TestGatedI17RedisClockIsBounded$"},
+
+	// Auditing.
+	{"auditearly", "", "tiered", "^TestGatedAuditWaitsForTheBound$"},
+	{"auditbefore", "", "tiered", "^TestGatedAuditCountsLaterAnnouncements$"},
+	{"auditonce", "", "tiered", "^TestGatedAuditLooksTwice$"},
 }
