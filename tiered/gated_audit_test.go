@@ -24,6 +24,12 @@ func (f *findings) add(one Finding) {
 	f.all = append(f.all, one)
 }
 
+func (f *findings) told() []Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.all)
+}
+
 // audited makes a cache check every hit.
 func (f *findings) audited(c *Config[int]) {
 	c.Audit = Audit[int]{Sample: 1, Rate: 1e6, Pending: 1e6, OnFinding: f.add}
@@ -112,7 +118,7 @@ func TestGatedAuditCountsLaterAnnouncements(t *testing.T) {
 		a.want(2, "nobody told")
 		s.outlast()
 		a.wantOutcomes(map[AuditOutcome]uint64{AuditUnannounced: 1})
-		if got := f.all[0]; got.Outcome != AuditUnannounced || got.Key != key || got.Cache != "p" || got.Against != "redis" ||
+		if got := f.told()[0]; got.Outcome != AuditUnannounced || got.Key != key || got.Cache != "p" || got.Against != "redis" ||
 			got.Late < bound || got.Age < 2*bound {
 			s.Errorf("finding %+v", got)
 		}
@@ -156,7 +162,7 @@ func TestGatedAuditFindsLostAnnouncement(t *testing.T) {
 		a.want(1, "the promise is broken")
 		s.outlast()
 		a.wantOutcomes(map[AuditOutcome]uint64{AuditStale: 1})
-		if got := f.all[0]; got.Outcome != AuditStale || got.Late < bound || got.Late > bound+time.Second {
+		if got := f.told()[0]; got.Outcome != AuditStale || got.Late < bound || got.Late > bound+time.Second {
 			s.Errorf("finding %+v", got)
 		}
 	})
@@ -233,7 +239,7 @@ func auditWeather(t *testing.T, r *rand.Rand) {
 			time.Sleep(time.Duration(r.IntN(int(10 * time.Millisecond))))
 		}
 		time.Sleep(time.Minute)
-		s.wantNothingFound(actors, f.all)
+		s.wantNothingFound(actors, f.told())
 	})
 }
 
