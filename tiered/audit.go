@@ -37,14 +37,19 @@ const (
 //
 // # AuditStale is a broken promise
 //
-// The entry was appended after its auditor read the number, so after e's
-// generation was taken; whenever the entry is applied here, e's generation is no
+// The entry was appended after the auditor had read the number, so after e's
+// generation was taken; once the entry is applied here, e's generation is no
 // longer the key's, and e is void for good. By the proof of the bound (package
-// coherence) it has been applied before any hit later than MaxStale after it was
-// appended, hence before T + MaxStale. A copy served then is a fault of this
-// package, of Redis, or of the machine's clock. The argument asks nothing of X,
-// of the TTL, or of what other processes do meanwhile, and nothing of this
-// node's own idea of its place in the history, which may be what is broken.
+// coherence) it has been applied before any hit under a lease at T + MaxStale or
+// later; hits without a lease are for copies younger than MaxStale, and e was
+// read before T. So a copy served then is a fault of this package, of Redis (two
+// masters at once), or of the machine's clock. The argument asks nothing of X, of
+// the TTL, or of what other processes do, and nothing of this node's own idea of
+// its place in the history, which may be what is broken.
+//
+// It finds no copy that is late but dropped before its check ends: one that was
+// served for MaxStale+L after the announcement is found by a hit in the first L
+// of that time.
 //
 // # AuditUnannounced needs a look
 //
@@ -71,10 +76,10 @@ const (
 // # What it costs
 //
 // Off: one test of a pointer a hit. On: a random number a hit; a sampled one
-// starts a goroutine, which reads Redis with the node's Timeout, one auditor's
-// command at a time; one HMGET each MaxStale/2 follows the bus. A copy that
-// differs is looked up in the local tier once or twice more, which ristretto
-// counts as uses of the key; nothing else is read from or written to the tiers.
+// starts a goroutine, which reads Redis within the node's Timeout, one at a time.
+// An HMGET each MaxStale/2 follows the bus. A copy that differs is looked up in
+// the local tier once or twice more, which ristretto counts as uses of the key.
+// Nothing is written to the tiers, and no count of hits or misses changes.
 // Loads of the auditor respect SourceLimit, give way when it is reached, and
 // count in Stats.Loads.
 type Audit[V any] struct {

@@ -20,7 +20,7 @@ type Ages struct {
 }
 
 // Count is the number of ages.
-func (a *Ages) Count() (sum uint64) {
+func (a Ages) Count() (sum uint64) {
 	for _, n := range a.Buckets {
 		sum += n
 	}
@@ -29,7 +29,7 @@ func (a *Ages) Count() (sum uint64) {
 
 // Cumulative yields the upper bound of each bucket and the number of ages up to
 // it, as Prometheus counts.
-func (a *Ages) Cumulative() iter.Seq2[time.Duration, uint64] {
+func (a Ages) Cumulative() iter.Seq2[time.Duration, uint64] {
 	return func(yield func(time.Duration, uint64) bool) {
 		var sum uint64
 		for i, n := range a.Buckets {

@@ -1,6 +1,9 @@
 package tiered
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // AuditOutcome is how a check ended. Its String is fit for a label of a metric.
 type AuditOutcome uint8
@@ -56,6 +59,11 @@ type AuditStats struct {
 	Source  AuditChecks // against the source
 }
 
+// String is a summary without the inconclusive.
+func (s AuditStats) String() string {
+	return fmt.Sprintf("{%d sampled, redis: %v, source: %v}", s.Sampled, s.Redis, s.Source)
+}
+
 // Merge returns the sum: the figures of a fleet out of those of its nodes.
 func (s AuditStats) Merge(o AuditStats) AuditStats {
 	s.Sampled += o.Sampled
@@ -74,6 +82,11 @@ type AuditChecks struct {
 // Checked is the number of checks that ended with a verdict.
 func (c AuditChecks) Checked() uint64 {
 	return c.Outcomes[AuditFresh] + c.Outcomes[AuditSettled] + c.Outcomes[AuditStale] + c.Outcomes[AuditUnannounced]
+}
+
+// String is a summary without the inconclusive.
+func (c AuditChecks) String() string {
+	return fmt.Sprintf("%d checked, %d stale, %d unannounced", c.Checked(), c.Outcomes[AuditStale], c.Outcomes[AuditUnannounced])
 }
 
 // Inconclusive is the number of checks that ended without one.

@@ -60,6 +60,9 @@ func TestAuditMerge(t *testing.T) {
 	node.Redis.Pending, node.Redis.Outcomes[AuditFenced], node.Redis.Outcomes[AuditSkipped] = 2, 5, 7
 	node.Ages.Buckets[3], node.Ages.Sum = 3, time.Second
 	before := node
+	if got, want := node.String(), "{3 sampled, redis: 3 checked, 1 stale, 0 unannounced, source: 1 checked, 0 stale, 0 unannounced}"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
 	fleet := node.Merge(node)
 	if node != before {
 		t.Errorf("Merge changed its receiver: %+v", node)

@@ -311,8 +311,4 @@ func TestAuditConfig(t *testing.T) {
 			t.Errorf("error %v does not name Audit.%s", err, field)
 		}
 	}
-	c, err := Config[int]{Name: "c"}.resolve()
-	if a := c.Audit; err != nil || a.SourceLag != DefaultFenceTTL || a.Rate != DefaultAuditRate || a.Pending != DefaultAuditPending {
-		t.Errorf("defaults %+v, %v", a, err)
-	}
 }

@@ -54,32 +54,37 @@ func (a *auditor[V]) sample(ctx context.Context, e *entry[V], hash uint64, now c
 func (a *auditor[V]) take(ctx context.Context, s subject[V], now coherence.Instant, load Loader[V]) {
 	a.sampled.Add(1)
 	a.ages.add(now.Sub(s.loaded))
-	a.begin(&a.redis, now, func(l *lane) AuditOutcome {
-		return a.check(a.cache.closing, l, s, a.cache.bound, a.againstRedis)
-	})
-	if load == nil || rand.Float64() >= a.cfg.Source {
-		return
+	if a.admits(&a.redis, now) {
+		go a.run(&a.redis, func() AuditOutcome {
+			return a.check(a.cache.closing, &a.redis, s, a.cache.bound, a.againstRedis)
+		})
 	}
-	a.begin(&a.source, now, func(l *lane) AuditOutcome {
-		ctx, cancel := a.cache.until(context.WithoutCancel(ctx))
-		defer cancel()
-		return a.check(ctx, l, s, a.cfg.SourceLag+a.cache.bound, a.againstSource(load))
-	})
+	if load != nil && rand.Float64() < a.cfg.Source && a.admits(&a.source, now) {
+		go a.run(&a.source, func() AuditOutcome {
+			ctx, cancel := a.cache.until(context.WithoutCancel(ctx))
+			defer cancel()
+			return a.check(ctx, &a.source, s, a.cfg.SourceLag+a.cache.bound, a.againstSource(load))
+		})
+	}
 }
 
-// begin runs a check in the background if the limits allow.
-func (a *auditor[V]) begin(l *lane, now coherence.Instant, check func(*lane) AuditOutcome) {
-	switch {
-	case !l.enter(now):
+// admits takes a place for a check and registers it with the cache; run gives
+// both back.
+func (a *auditor[V]) admits(l *lane, now coherence.Instant) bool {
+	if !l.enter(now) {
 		l.outcomes[AuditSkipped].Add(1)
-	case !a.cache.enter():
-		l.leave(AuditClosed)
-	default:
-		go func() {
-			defer a.cache.running.Done()
-			l.leave(check(l))
-		}()
+		return false
 	}
+	if !a.cache.enter() {
+		l.leave(AuditClosed)
+		return false
+	}
+	return true
+}
+
+func (a *auditor[V]) run(l *lane, check func() AuditOutcome) {
+	defer a.cache.running.Done()
+	l.leave(check())
 }
 
 // check compares a copy with what stands now and, if they differ, finds out

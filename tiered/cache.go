@@ -18,7 +18,7 @@ import (
 type Cache[V any] struct {
 	node    *coherence.Node
 	space   *coherence.Space
-	auditor *auditor[V]   // nil: off
+	auditor *auditor[V]   // nil: off; every hit asks, and has read the fields beside it
 	bound   time.Duration // MaxStale
 	cfg     Config[V]
 	local   *local[V]
