@@ -21,11 +21,12 @@ const (
 	EventMalformed                      // a message could not be understood: local copies were voided
 	EventSuspended                      // this process or its machine was suspended: the lease was dropped
 	EventConfig                         // a setting that weakens or slows the node; told once
+	EventStale                          // an audit found a copy served beyond the bound, or a change that nobody announced
 )
 
 func (k EventKind) String() string {
 	names := [...]string{"unknown", "in step", "adrift", "fork", "history", "missed", "deaf", "journal",
-		"settled", "overflow", "malformed", "suspended", "config"}
+		"settled", "overflow", "malformed", "suspended", "config", "stale"}
 	if int(k) >= len(names) {
 		k = 0
 	}

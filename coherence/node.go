@@ -316,6 +316,9 @@ func (n *Node) wake() {
 // has seen a sign of change, such as a value of a newer epoch.
 func (n *Node) Check() { n.wake() }
 
+// Report passes on an event of a package that is built on the node.
+func (n *Node) Report(e Event) { n.event(e) }
+
 func (n *Node) event(e Event) {
 	if n.cfg.OnEvent != nil {
 		n.cfg.OnEvent(e)

@@ -289,7 +289,7 @@ func TestScriptsRefused(t *testing.T) {
 
 func TestEventTexts(t *testing.T) {
 	seen := map[string]bool{}
-	for k := EventKind(0); k <= EventConfig; k++ {
+	for k := EventKind(0); k <= EventStale; k++ {
 		if k.String() == "" || seen[k.String()] {
 			t.Errorf("event %d has the text %q", k, k)
 		}

@@ -41,6 +41,28 @@ func TestLocalHitAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Nor does one that an audit passes over.
+func TestUnsampledHitAllocatesNothing(t *testing.T) {
+	noLeaks(t)
+	e := redistest.RunPipe(t)
+	_, node := join(t, e.Link().Options(), coherence.Config{})
+	c := open(t, node, tiered.Config[string]{Audit: tiered.Audit[string]{Sample: 1e-12, Source: 1}})
+	poll(t, "a local copy", func() bool {
+		c.Get(t.Context(), "k", staticLoad)
+		return c.Stats().LocalHits > 0
+	})
+	get := func() { c.Get(t.Context(), "k", staticLoad) }
+	if n := testing.AllocsPerRun(1000, get); n != 0 && !raceEnabled {
+		t.Errorf("%v allocations a hit", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { c.Stats() }); n != 0 && !raceEnabled {
+		t.Errorf("%v allocations a snapshot", n)
+	}
+	if s := c.Stats(); s.Loads != 1 || s.Audit.Sampled != 0 {
+		t.Errorf("%d loads, %d hits sampled", s.Loads, s.Audit.Sampled)
+	}
+}
+
 // poll waits in real time for what happens in the background.
 func poll(t testing.TB, what string, done func() bool) {
 	t.Helper()

@@ -18,6 +18,7 @@ import (
 type Cache[V any] struct {
 	node    *coherence.Node
 	space   *coherence.Space
+	auditor *auditor[V]   // nil: off; every hit asks, and has read the fields beside it
 	bound   time.Duration // MaxStale
 	cfg     Config[V]
 	local   *local[V]
@@ -62,6 +63,9 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 	if c.local, err = newLocal[V](cfg.MaxLocalBytes); err != nil {
 		c.space.Close()
 		return nil, fmt.Errorf("tiered.New %q: %w", cfg.Name, err)
+	}
+	if cfg.Audit.Sample > 0 {
+		c.auditor = newAuditor(c)
 	}
 	return c, nil
 }

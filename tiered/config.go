@@ -94,6 +94,9 @@ type Config[V any] struct {
 	// value that is a pointer, map or slice is shared with the cache and all
 	// its readers, and must not be modified.
 	Clone func(V) V
+
+	// Audit checks a share of the local hits in production. Default: none.
+	Audit Audit[V]
 }
 
 var named = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
@@ -150,6 +153,7 @@ func (c Config[V]) resolve() (Config[V], error) {
 	if c.SourceLimit == 0 {
 		c.SourceLimit = DefaultSourceLimit
 	}
+	c.Audit.resolve(fault, c.FenceTTL)
 	return c, errors.Join(faults...)
 }
 

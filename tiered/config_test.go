@@ -19,7 +19,7 @@ func TestConfigDefaults(t *testing.T) {
 		Name: "c", TTL: 5 * time.Minute, NotFoundTTL: 10 * time.Second, LocalTTL: time.Hour, Jitter: 0.1,
 		Codec: codec.Msgpack(), MaxLocalBytes: 64 << 20, MaxValueBytes: 8 << 20,
 		LoadTimeout: 10 * time.Second, LeaseTTL: 2 * time.Second, FenceTTL: 10 * time.Second, WaitMax: 5 * time.Second,
-		SourceLimit: 128,
+		SourceLimit: 128, Audit: Audit[string]{SourceLag: 10 * time.Second, Rate: 100, Pending: 256},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the defaults are %+v, want %+v", got, want)

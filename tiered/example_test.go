@@ -55,7 +55,7 @@ func (p products) setPrice(id string, cents int) Product {
 
 // openShop joins a fleet and opens a cache of products. A real program takes the
 // address of its Redis.
-func openShop() (cache *tiered.Cache[Product], done func()) {
+func openShop(with ...func(*tiered.Config[Product])) (cache *tiered.Cache[Product], done func()) {
 	server, err := redistest.StartEmbedded()
 	if err != nil {
 		log.Fatal(err)
@@ -70,7 +70,11 @@ func openShop() (cache *tiered.Cache[Product], done func()) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cache, err = tiered.New(node, tiered.Config[Product]{Name: "product"})
+	cfg := tiered.Config[Product]{Name: "product"}
+	for _, f := range with {
+		f(&cfg)
+	}
+	cache, err = tiered.New(node, cfg)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -31,6 +31,8 @@ type stage struct {
 	*testing.T
 	redis  *redistest.Embedded
 	source *register
+
+	onEvent func(coherence.Event) // of those who join from now on; nil: none
 }
 
 // gated runs a test on a stage of its own.
@@ -67,9 +69,13 @@ func (s *stage) join(edit ...func(*Config[int])) *actor {
 	a.rdb = redis.NewUniversalClient(opts)
 	a.rdb.AddHook(&a.traps)
 	s.Cleanup(func() { _ = a.rdb.Close() })
+	onEvent := s.onEvent
+	if onEvent == nil {
+		onEvent = func(coherence.Event) {}
+	}
 	var err error
 	a.node, err = coherence.Join(s.Context(), a.rdb, coherence.Config{
-		Fleet: "f", Monitor: monitor, OnEvent: func(coherence.Event) {},
+		Fleet: "f", Monitor: monitor, OnEvent: onEvent,
 	})
 	if err != nil {
 		s.Fatal(err)

@@ -33,6 +33,9 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 	if !life.bypass {
 		if e := c.hit(hash, key, now); e != nil {
 			c.counts.localHits.add()
+			if c.auditor != nil {
+				c.auditor.sample(ctx, e, hash, now, load)
+			}
 			if now >= e.early {
 				c.touch(ctx, e, hash, now, load, life)
 			}

@@ -44,6 +44,9 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 			continue
 		}
 		c.counts.localHits.add()
+		if c.auditor != nil {
+			c.auditor.sample(ctx, e, hash, now, one)
+		}
 		if now >= e.early {
 			c.touch(ctx, e, hash, now, one, life)
 		}

@@ -25,7 +25,7 @@ func (c *Cache[V]) Peek(ctx context.Context, key string) (V, error) {
 		return none, ErrClosed
 	}
 	defer c.running.Done()
-	r.gen = c.space.Generation(r.hash)
+	r.gen, r.began = c.space.Generation(r.hash), c.node.Now() // in this order: see Audit
 	rec, ok := c.look(ctx, r)
 	if !ok {
 		if ctx.Err() != nil {

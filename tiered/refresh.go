@@ -58,8 +58,7 @@ func nap(ctx context.Context, d time.Duration) {
 // refresh replaces the value with the given stamp by a fresh one, once in the
 // fleet. It reports whether this process now has a fresh value.
 func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], stamp [stampLength]byte) bool {
-	r.began = c.node.Now()
-	r.gen = c.space.Generation(r.hash)
+	r.gen, r.began = c.space.Generation(r.hash), c.node.Now() // in this order: see Audit
 	rec, ok := c.look(ctx, r)
 	if !ok {
 		return false

@@ -25,6 +25,8 @@ type Stats struct {
 	Invalidated    uint64 // keys given to Invalidate
 	Corrupt        uint64 // records in Redis that could not be read
 	TooLarge       uint64 // values over MaxValueBytes
+
+	Audit AuditStats // of Config.Audit
 }
 
 type counters struct {
@@ -72,5 +74,6 @@ func (c *Cache[V]) Stats() Stats {
 		Bypassed: n.bypassed.Load(), RefusedFills: n.refusedFills.Load(), Updates: n.updates.Load(),
 		WrittenThrough: n.writtenThrough.Load(), NotWritten: n.notWritten.Load(), Unconfirmed: n.unconfirmed.Load(),
 		Invalidated: n.invalidated.Load(), Corrupt: n.corrupt.Load(), TooLarge: n.tooLarge.Load(),
+		Audit: c.auditor.stats(),
 	}
 }

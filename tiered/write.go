@@ -122,7 +122,8 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 		}
 		return none, err // in doubt: the fence stays until it expires
 	}
-	w.began, w.gen = c.node.Now(), c.space.Generation(w.hash)
+	// In this order: see Audit.
+	w.gen, w.began = c.space.Generation(w.hash), c.node.Now()
 	rec, _ := c.encode(w.token, &w.reading, v, err, took) // a value that cannot be stored is no failure of the write
 	if rec == nil {
 		rec = &encoded{px: time.Millisecond}

@@ -88,6 +88,11 @@ const (
 	NoRepeat      = false // announcements that were lost are not made again (I11)
 	NoReports     = false // a node does not wait for the others to report (I11)
 	NoHeal        = false // announcements made to a demoted master are not made again (I1)
+
+	// Auditing.
+	AuditEarly  = false // a copy is judged before MaxStale has passed
+	AuditBefore = false // announcements from before the copy was read count against it
+	AuditOnce   = false // what differed once is taken to differ still
 )
 
 // Script returns the source of the named script.

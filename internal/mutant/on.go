@@ -93,6 +93,11 @@ var (
 	NoRepeat      = is("norepeat")
 	NoReports     = is("noreports")
 	NoHeal        = is("noheal")
+
+	// Auditing.
+	AuditEarly  = is("auditearly")
+	AuditBefore = is("auditbefore")
+	AuditOnce   = is("auditonce")
 )
 
 func is(name string) bool { return os.Getenv("TIERCACHE_MUTANT") == name }

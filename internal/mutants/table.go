@@ -112,4 +112,9 @@ var table = []mutation{
 	{"norepeat", "I11", "coherence", "^TestGatedI11LostAnnouncementIsRepeated$"},
 	{"noreports", "I11", "coherence", "^TestGatedI11SilentMemberVoids$"},
 	{"noheal", "I1", "coherence", "^TestGatedI1AnnouncementsToADemotedMaster$"},
+
+	// Auditing.
+	{"auditearly", "", "tiered", "^TestGatedAuditWaitsForTheBound$"},
+	{"auditbefore", "", "tiered", "^TestGatedAuditCountsLaterAnnouncements$"},
+	{"auditonce", "", "tiered", "^TestGatedAuditLooksTwice$"},
 }
