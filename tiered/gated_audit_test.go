@@ -72,8 +72,8 @@ func (s *stage) freeze() {
 		switch {
 		case cmd == "PUBLISH":
 			p.WriteInt(0)
-		case cmd == "HMGET" && slices.Equal(args[1:], []string{"n", "c", "e"}):
-			p.WriteStrings([]string{n, c, e})
+		case cmd == "HMGET" && slices.Equal(args[1:], []string{"n", "c", "e", "v"}):
+			p.WriteStrings([]string{n, c, e, ""})
 		default:
 			return false
 		}
