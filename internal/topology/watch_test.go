@@ -78,7 +78,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 func (w *watch) conclude() {
 	w.Logf("%d reads, %d writes, oldest value served %v after its successor", w.reads, w.writes, w.oldest.Round(time.Millisecond))
-	if w.reads < 1000 || w.writes < 100 {
+	if w.reads < 300 || w.writes < 50 {
 		w.Errorf("%d reads and %d writes: nothing was shown", w.reads, w.writes)
 	}
 	for i, text := range w.wrong {
