@@ -11,7 +11,6 @@ import (
 
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/redistest"
-	"github.com/tiercache/tiercache/tiered"
 )
 
 // Keys of Redis that stand for a shard.
@@ -154,19 +153,6 @@ func TestMigrationUnderLoad(t *testing.T) {
 	})
 	w.recovered("the slot of the bus has moved")
 	w.heardAnew("the slot of the bus has moved")
-}
-
-// refusesWrites waits until an Update of every site is refused.
-func (w *watch) refusesWrites(what string) {
-	w.Helper()
-	for _, s := range w.sites {
-		eventually(w.T, what+": no site writes", func(ctx context.Context) error {
-			if err := w.update(ctx, s, w.someKey()); !errors.Is(err, tiered.ErrNotWritten) {
-				return fmt.Errorf("Update: %w", err)
-			}
-			return nil
-		})
-	}
 }
 
 // TestScriptsOnAMovedSlot: every script of every verb is answered with ASK while a slot is
