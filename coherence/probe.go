@@ -146,7 +146,12 @@ func (n *Node) probe(ctx context.Context) error {
 			n.void(r, Event{Kind: EventMissed, Note: "fell more than " + strconv.Itoa(ring) + " announcements behind"})
 		}
 	case newEpoch:
-		n.void(r, Event{})
+		why := Event{} // whoever raised it has told why
+		if _, joined := n.history.position(); joined && (r.at.n < sent.at.n || r.at.n == sent.at.n && r.at != sent.at) {
+			n.counts.forks.Add(1)
+			why = Event{Kind: EventFork, Note: "Redis lost the bus, and an announcement has made it anew; L2 and all local copies were voided"}
+		}
+		n.void(r, why)
 	case forked, epochLost:
 		return n.fork(ctx, r, verdict)
 	case unclear:
