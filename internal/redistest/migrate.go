@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"net"
+	"slices"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -125,13 +127,13 @@ func (c *Cluster) ownerKnownTo(ctx context.Context, node int, key string) (addr 
 		if err != nil {
 			return err
 		}
-		ranges, err := rdb.ClusterSlots(ctx).Result()
+		shards, err := rdb.ClusterShards(ctx).Result()
 		if err != nil {
 			return err
 		}
-		for _, r := range ranges {
-			if int(slot) >= r.Start && int(slot) <= r.End && len(r.Nodes) > 0 {
-				addr = strings.TrimSpace(r.Nodes[0].Addr)
+		for _, shard := range shards {
+			if holds(shard, slot) {
+				addr = masterOf(shard)
 			}
 		}
 		return nil
@@ -140,4 +142,17 @@ func (c *Cluster) ownerKnownTo(ctx context.Context, node int, key string) (addr 
 		err = fmt.Errorf("redistest: %s knows no owner of %q", c.nodes[node].Addr(), key)
 	}
 	return addr, err
+}
+
+func holds(shard redis.ClusterShard, slot int64) bool {
+	return slices.ContainsFunc(shard.Slots, func(r redis.SlotRange) bool { return slot >= r.Start && slot <= r.End })
+}
+
+func masterOf(shard redis.ClusterShard) string {
+	for _, node := range shard.Nodes {
+		if node.Role == "master" && node.Health == "online" {
+			return net.JoinHostPort(node.IP, strconv.FormatInt(node.Port, 10))
+		}
+	}
+	return ""
 }

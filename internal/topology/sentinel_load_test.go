@@ -56,7 +56,7 @@ func follow(ctx context.Context, master, successor *redistest.Server) error {
 	}
 	rdb := redis.NewClient(&redis.Options{Addr: master.Addr()})
 	defer rdb.Close()
-	return rdb.SlaveOf(ctx, "127.0.0.1", strconv.Itoa(successor.Port())).Err()
+	return rdb.ReplicaOf(ctx, "127.0.0.1", strconv.Itoa(successor.Port())).Err()
 }
 
 // failToStale keeps the replica from learning what is written, every key at least
