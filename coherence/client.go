@@ -97,10 +97,14 @@ func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onCon
 	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, -1
 	o.MaxRetries, o.DialerRetries = -1, 1
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = cfg.Timeout, cfg.Timeout, cfg.Timeout, cfg.Timeout
-	o.ClusterStateReloadInterval = min(o.ClusterStateReloadInterval, time.Second)
+	o.ClusterStateReloadInterval = min(o.ClusterStateReloadInterval, clusterReload)
 	cs.control = redis.NewClusterClient(&o)
 	return cs, nil
 }
+
+// clusterReload is how often both clients of a Cluster look for masters that have
+// moved. By itself the user's would stay on a dead one for a minute.
+const clusterReload = time.Second
 
 // sentinelAddr is what go-redis calls the server of a client that asks Sentinels.
 const sentinelAddr = "FailoverClient"

@@ -21,16 +21,18 @@ type journal struct {
 	mu    sync.Mutex
 	keys  map[*Space]map[string]uint64 // key and when it last failed, as a count
 	fails uint64
+	part  int // keys of the next retry: few after one that failed, or a dead shard would hold up all others
 	ended bool
 }
 
-// chunk is the number of keys of one retry.
+// chunk is the number of keys of one retry at most.
 const chunk = maxKeys
 
 func (j *journal) init(n *Node) {
 	j.node = n
 	j.more = make(chan struct{}, 1)
 	j.keys = make(map[*Space]map[string]uint64)
+	j.part = chunk
 }
 
 // add takes over keys whose announcement failed; false if the node was closed.
@@ -134,8 +136,10 @@ func (j *journal) retry(ctx context.Context) error {
 			keys = append(keys, k)
 		}
 		if err := s.announce(ctx, keys); err != nil {
+			j.resize(max(len(keys)/2, 1))
 			return err
 		}
+		j.resize(min(2*len(keys), chunk))
 		j.confirm(s, failed)
 	}
 }
@@ -169,13 +173,20 @@ func (j *journal) retryAll(ctx context.Context) error {
 	return nil
 }
 
+func (j *journal) resize(part int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.part = part
+}
+
+// next draws keys at random, as ranging over a map does.
 func (j *journal) next() (*Space, map[string]uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for s, held := range j.keys {
-		part := make(map[string]uint64, min(len(held), chunk))
+		part := make(map[string]uint64, min(len(held), j.part))
 		for k, at := range held {
-			if part[k] = at; len(part) == chunk {
+			if part[k] = at; len(part) == j.part {
 				break
 			}
 		}

@@ -23,6 +23,7 @@ type prober struct {
 	wall     func() time.Time // the wall clock; tests step it
 	lastWall int64
 	lastMono Instant
+	reloaded Instant               // when the data client was last told to look for masters that have moved
 	failure  atomic.Pointer[error] // of the last probe; read by Join
 }
 
@@ -79,6 +80,10 @@ func (n *Node) report(err error) {
 	if err != nil {
 		n.counts.probeFailures.Add(1)
 		reload(n.clients.control)
+	}
+	if now := n.Now(); now.Sub(n.prober.reloaded) >= clusterReload {
+		n.prober.reloaded = now
+		reload(n.clients.data) // the probe sees no other shard than that of the bus
 	}
 	stepped := n.Leased(n.Now())
 	if stepped == n.prober.stepped {
@@ -141,7 +146,12 @@ func (n *Node) probe(ctx context.Context) error {
 			n.void(r, Event{Kind: EventMissed, Note: "fell more than " + strconv.Itoa(ring) + " announcements behind"})
 		}
 	case newEpoch:
-		n.void(r, Event{})
+		why := Event{} // whoever raised it has told why
+		if _, joined := n.history.position(); joined && (r.at.n < sent.at.n || r.at.n == sent.at.n && r.at != sent.at) {
+			n.counts.forks.Add(1)
+			why = Event{Kind: EventFork, Note: "Redis lost the bus, and an announcement has made it anew; L2 and all local copies were voided"}
+		}
+		n.void(r, why)
 	case forked, epochLost:
 		return n.fork(ctx, r, verdict)
 	case unclear:

@@ -60,13 +60,14 @@ type Server struct {
 // command returns the arguments for a server on the port with files in the directory.
 type command func(port int, dir string) ([]string, error)
 
-// StartServer starts a Redis without persistence (Save writes a dump file when told to) and returns when it
-// answers. args are further arguments of redis-server, such as "--maxmemory", "1mb". End it with Close.
+// StartServer starts a Redis without persistence (Save writes a dump file when told to), which gives a replica its
+// data at once, and returns when it answers. args are further arguments of redis-server, such as "--maxmemory",
+// "1mb". End it with Close.
 func StartServer(args ...string) (*Server, error) {
 	return startServer(func(port int, dir string) ([]string, error) {
 		return append([]string{
 			"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir,
-			"--save", "", "--appendonly", "no",
+			"--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
 		}, args...), nil
 	})
 }

@@ -23,6 +23,15 @@ func (f *Fleet) deafenOne() {
 	m.wires.undeafen()
 }
 
+// slowOne makes one process take up what its subscription brings later than the probe
+// brings it, and later than the bound: a slow consumer.
+func (f *Fleet) slowOne() {
+	m := f.member(0)
+	m.wires.slow.Store(int64(f.times.Bound * 3 / 2))
+	f.pass(8 * f.times.Bound)
+	m.wires.slow.Store(0)
+}
+
 func (f *Fleet) loseMessages() {
 	f.rig.Lose(0.9)
 	f.pass(5 * f.times.Bound)

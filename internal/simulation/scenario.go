@@ -13,6 +13,7 @@ type Scenario struct {
 var Scenarios = append([]Scenario{
 	{"pub-sub killed twenty times", nil, (*Fleet).killPubSubs},
 	{"pub-sub in a hole", []string{"event: in step", "repaired"}, (*Fleet).deafenOne},
+	{"pub-sub of a slow consumer", []string{"repaired"}, (*Fleet).slowOne},
 	{"messages lost", nil, (*Fleet).loseMessages},
 	{"messages duplicated and reordered", nil, func(f *Fleet) { f.often(20, func() { f.repeatMessages(10) }) }},
 	{"messages garbled", []string{"event: malformed"}, func(f *Fleet) { f.often(5, func() { f.publish("no entry") }) }},

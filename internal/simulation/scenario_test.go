@@ -41,11 +41,26 @@ func TestRandomOnRealRedis(t *testing.T) {
 	})
 }
 
+// A server with an append-only file comes back with all its data: after an orderly
+// pause, and after a kill in the middle of everything, for which the scenario of an old
+// snapshot stands, because such a server does not load one.
+func TestAppendOnlyOnRealRedis(t *testing.T) {
+	for _, s := range Scenarios {
+		if s.Name != "redis killed and restarted on its data" && s.Name != "redis killed and restarted on an old snapshot" {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			t.Parallel()
+			onRealRedis(t, func(f *Fleet) { f.Play(s) }, func(l *Ledger) { happened(t, l, s.Want...) }, "--appendonly", "yes")
+		})
+	}
+}
+
 // onRealRedis runs a fleet on a redis-server of its own and fails the test for whatever the ledger has
 // found.
-func onRealRedis(t *testing.T, run func(*Fleet), then func(*Ledger)) {
+func onRealRedis(t *testing.T, run func(*Fleet), then func(*Ledger), args ...string) {
 	t.Helper()
-	server := redistest.RunServer(t)
+	server := redistest.RunServer(t, args...)
 	rig := NewReal(server)
 	f, err := New(context.Background(), rig, Config{Nodes: 3, Keys: 16, Seed: max(*seedFlag, 1), Times: Hasty()})
 	if err != nil {

@@ -17,7 +17,8 @@ type wires struct {
 
 	mu   sync.Mutex
 	open map[*wire]struct{}
-	deaf atomic.Bool // what arrives on subscriptions vanishes
+	deaf atomic.Bool  // what arrives on subscriptions vanishes
+	slow atomic.Int64 // what arrives on subscriptions is taken up this much later, ns
 }
 
 func newWires(l Link, f *freeze, hold func()) *wires {
@@ -87,6 +88,8 @@ func (w *wire) Read(b []byte) (int, error) {
 			return 0, net.ErrClosed
 		case err == nil && w.subscriber.Load() && w.set.deaf.Load():
 			continue
+		case w.subscriber.Load():
+			time.Sleep(time.Duration(w.set.slow.Load()))
 		}
 		w.set.hold()
 		return n, err

@@ -1,0 +1,3 @@
+// Package faults checks docs/faults.md, the table of faults and of the tests that
+// inject them. It has no code of its own.
+package faults
