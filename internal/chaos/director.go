@@ -43,7 +43,10 @@ func (d *thread) storm(ctx context.Context, faults []fault) error {
 	cards := &deck{all: faults, dice: d.dice}
 	for sleep(ctx, d.dice.between(bound/5, bound)) == nil {
 		x := cards.draw()
-		if err := d.strike(ctx, x); err != nil && ctx.Err() == nil {
+		switch err := d.strike(ctx, x); {
+		case errors.Is(err, errNoChance):
+			cards.later(x)
+		case err != nil && ctx.Err() == nil:
 			return fmt.Errorf("the fault %q: %w", x.kind, err)
 		}
 	}
@@ -66,7 +69,7 @@ func (d *thread) strike(ctx context.Context, x fault) error {
 		d.enter(x.kind, -1)
 	})
 	if errors.Is(err, errNoChance) {
-		return nil
+		return err
 	}
 	d.mu.Lock()
 	d.struck[x.kind]++

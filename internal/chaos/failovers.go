@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -55,7 +56,7 @@ func (r *round) hear(report Report) {
 }
 
 const (
-	steady = 3 * time.Second        // under load before each kill
+	steady = 3 * time.Second        // under load before each kill; and the ratio before is that of as long
 	window = 500 * time.Millisecond // that a hit ratio is measured over
 )
 
@@ -64,10 +65,10 @@ func (d *director) failovers(ctx context.Context, g group, n int) ([]Recovery, e
 	var all []Recovery
 	var last Instant
 	for i := range n {
-		if err := sleep(ctx, max(steady, g.pause()-now().sub(last))); err != nil {
+		if err := sleep(ctx, g.pause()-now().sub(last)-steady); err != nil {
 			return all, err
 		}
-		last = now()
+		last = now().add(steady)
 		r, err := d.failover(ctx, g, i)
 		if err != nil {
 			return all, fmt.Errorf("failover %d: %w", i+1, err)
@@ -112,9 +113,13 @@ func (d *director) failover(ctx context.Context, g group, i int) (Recovery, erro
 	if err := g.rejoin(ctx); err != nil {
 		return r, err
 	}
+	rejoined := now().sub(again)
+	if err := await(ctx, "the caches are warm", patience, func() error { return rd.warm(killed, &r) }); err != nil {
+		return r, err
+	}
 	before, lowest := rd.ratios(killed)
 	d.say("%s failover %d: %s killed; promoted after %d ms, in step %d ms, first update %d ms, hit ratio %.3f, at worst %.3f, back after %d ms; rejoined in %d ms",
-		d.fleet.record.since(killed), i+1, victim.Addr(), r.Promoted, r.InStep, r.Update, before, lowest, r.Warm, now().sub(again).Milliseconds())
+		d.fleet.record.since(killed), i+1, victim.Addr(), r.Promoted, r.InStep, r.Update, before, lowest, r.Warm, rejoined.Milliseconds())
 	d.mu.Lock()
 	d.struck[kind]++
 	d.mu.Unlock()
@@ -140,20 +145,18 @@ func (r *round) recovered(f *fleet, killed Instant, holds func(string) bool, out
 	}
 	r.mu.Unlock()
 	if first == 0 {
-		return fmt.Errorf("no Update has succeeded")
+		return errors.New("no Update has succeeded")
 	}
 	out.Update = first.sub(killed).Milliseconds()
-	warm, err := r.warm(killed)
-	out.Warm = warm.Milliseconds()
-	return err
+	return nil
 }
 
-// warm returns how long after the kill the hit ratio was back at nine tenths of what it had been, for good.
-func (r *round) warm(killed Instant) (time.Duration, error) {
+// warm fills in how long after the kill the hit ratio was back at nine tenths of what it had been, for good.
+func (r *round) warm(killed Instant, out *Recovery) error {
 	before, _ := r.ratios(killed)
 	windows := r.windows(killed)
 	if len(windows) < 5 {
-		return 0, fmt.Errorf("the hit ratio is not known")
+		return errors.New("the hit ratio is not known")
 	}
 	low := -1
 	for i, w := range windows {
@@ -162,9 +165,10 @@ func (r *round) warm(killed Instant) (time.Duration, error) {
 		}
 	}
 	if low >= len(windows)-3 {
-		return 0, fmt.Errorf("the hit ratio is %.3f, it was %.3f", windows[len(windows)-1].ratio(), before)
+		return fmt.Errorf("the hit ratio is %.3f, it was %.3f", windows[len(windows)-1].ratio(), before)
 	}
-	return time.Duration(low+1) * window, nil
+	out.Warm = (time.Duration(low+1) * window).Milliseconds()
+	return nil
 }
 
 // ratios returns the hit ratio before the kill, and the worst one after.

@@ -14,7 +14,7 @@ type fault struct {
 	begin func(context.Context, *thread) (heal func() error, err error)
 }
 
-// errNoChance is returned by a fault that found nothing to break. It does not count.
+// errNoChance is returned by a fault that cannot begin just now. It does not count, and has its turn later.
 var errNoChance = errors.New("chaos: the fault found no occasion")
 
 // once is a fault that needs no healing.
@@ -37,6 +37,9 @@ func (d *deck) draw() fault {
 	d.left = d.left[1:]
 	return x
 }
+
+// later puts a fault back, as the last of this round.
+func (d *deck) later(x fault) { d.left = append(d.left, x) }
 
 // only keeps the faults of the given kinds; none given: all.
 func only(faults []fault, kinds []string) []fault {

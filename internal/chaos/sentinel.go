@@ -12,7 +12,10 @@ import (
 const patience = 90 * time.Second
 
 // sentinel is a master, a replica and three Sentinels.
-type sentinel struct{ group *redistest.Sentinel }
+type sentinel struct {
+	group     *redistest.Sentinel
+	rejoining chan error // of a former master that lives; nil: none does
+}
 
 // startSentinel shortens the pause that Sentinels make between two failovers, twice this timeout, so that a run
 // has many.
@@ -37,7 +40,12 @@ func (s *sentinel) address(int) Address {
 
 func (s *sentinel) links() []*redistest.Proxy { return nil }
 
-func (s *sentinel) Close() error { return s.group.Close() }
+func (s *sentinel) Close() error {
+	if s.rejoining != nil {
+		<-s.rejoining // it ends with the run
+	}
+	return s.group.Close()
+}
 
 func (s *sentinel) masters(ctx context.Context) ([]string, error) {
 	master, err := s.group.Current(ctx)
@@ -80,9 +88,17 @@ func (s *sentinel) holds(context.Context, int) (func(string) bool, error) {
 
 func (s *sentinel) pause() time.Duration { return 2*sentinelTimeout + time.Second }
 
+// master returns the current one when the group is fit for a failover.
+func (s *sentinel) master(ctx context.Context) (*redistest.Server, error) {
+	if err := s.settled(); err != nil {
+		return nil, err
+	}
+	return s.group.Current(ctx)
+}
+
 // killMaster kills the master, and restarts it as a replica when another one was promoted.
 func (s *sentinel) killMaster(ctx context.Context, d *thread) error {
-	master, err := s.group.Current(ctx)
+	master, err := s.master(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,20 +106,26 @@ func (s *sentinel) killMaster(ctx context.Context, d *thread) error {
 	if err := master.Kill(); err != nil {
 		return err
 	}
-	return s.recover(ctx, master)
+	if err := s.promoted(ctx, 0, master); err != nil {
+		return err
+	}
+	return s.rejoin(ctx)
 }
 
 // switchMaster has the Sentinels replace a master that is well. It lives on for a while, unaware.
 func (s *sentinel) switchMaster(ctx context.Context, d *thread) error {
-	master, err := s.group.Current(ctx)
+	master, err := s.master(ctx)
 	if err != nil {
 		return err
 	}
-	defer d.fleet.record.losing()()
 	for _, node := range s.group.Sentinels() {
+		ended := d.fleet.record.losing()
 		if err = do(ctx, node.Addr(), "sentinel", "failover", s.group.MasterName()); err == nil {
-			return s.recover(ctx, master)
+			err = s.promoted(ctx, 0, master)
+			s.rejoinLater(ctx, ended)
+			return err
 		}
+		ended()
 	}
 	return err // INPROG, or no replica that is fit
 }
@@ -112,30 +134,48 @@ func (s *sentinel) switchMaster(ctx context.Context, d *thread) error {
 // on the new one: while they do not, a client may be led to the old one, and only its own settings
 // (min-replicas-to-write) would keep it from answering. See the caveats of package coherence.
 func (s *sentinel) freezeMaster(ctx context.Context, d *thread) error {
-	master, err := s.group.Current(ctx)
+	master, err := s.master(ctx)
 	if err != nil {
 		return err
 	}
-	defer d.fleet.record.losing()()
+	ended := d.fleet.record.losing()
 	if err := master.Stop(); err != nil {
 		return err
 	}
 	promoted := s.promoted(ctx, 0, master)
-	if err := errors.Join(promoted, master.Cont()); err != nil {
-		return err
-	}
-	return s.rejoin(ctx)
+	err = errors.Join(promoted, master.Cont())
+	s.rejoinLater(ctx, ended)
+	return err
 }
 
-func (s *sentinel) recover(ctx context.Context, former *redistest.Server) error {
-	if err := s.promoted(ctx, 0, former); err != nil {
-		return err
+// rejoinLater waits in the background until the Sentinels have made a former master a replica: ten seconds or
+// more, in which other things may break. What it still takes is lost then.
+func (s *sentinel) rejoinLater(ctx context.Context, ended func()) {
+	done := make(chan error, 1)
+	s.rejoining = done
+	go func() {
+		err := s.rejoin(ctx)
+		ended()
+		done <- err
+	}()
+}
+
+// settled returns errNoChance while a former master is about.
+func (s *sentinel) settled() error {
+	if s.rejoining == nil {
+		return nil
 	}
-	return s.rejoin(ctx)
+	select {
+	case err := <-s.rejoining:
+		s.rejoining = nil
+		return err
+	default:
+		return errNoChance
+	}
 }
 
 func (s *sentinel) pauseMaster(ctx context.Context, _ *thread) (func() error, error) {
-	master, err := s.group.Current(ctx)
+	master, err := s.master(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +183,7 @@ func (s *sentinel) pauseMaster(ctx context.Context, _ *thread) (func() error, er
 }
 
 func (s *sentinel) killReplica(ctx context.Context, _ *thread) error {
-	master, err := s.group.Current(ctx)
+	master, err := s.master(ctx)
 	if err != nil {
 		return err
 	}
@@ -158,6 +198,9 @@ func (s *sentinel) killReplica(ctx context.Context, _ *thread) error {
 }
 
 func (s *sentinel) killSentinel(ctx context.Context, d *thread) error {
+	if err := s.settled(); err != nil {
+		return err
+	}
 	nodes := s.group.Sentinels()
 	node := nodes[d.dice.below(len(nodes))]
 	if err := node.Kill(); err != nil {
