@@ -53,7 +53,7 @@ func commandFaults(targets func(context.Context) ([]string, error)) []fault {
 			return each("flushall")(ctx, d)
 		}),
 		once("bus deleted", func(ctx context.Context, d *thread) error {
-			return anyShard(ctx, targets, "del", "{"+d.fleet.name+"}:bus")
+			return anyShard(ctx, targets, "del", busKey(d.fleet.name))
 		}),
 		once("records deleted", func(ctx context.Context, d *thread) error {
 			defer d.fleet.record.losing()()

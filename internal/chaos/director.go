@@ -58,24 +58,30 @@ func (d *thread) strike(ctx context.Context, x fault) error {
 	began := now()
 	d.enter(x.kind, 1)
 	heal, err := x.begin(ctx, d)
+	if errors.Is(err, errNoChance) {
+		d.enter(x.kind, -1)
+		return err
+	}
 	if err == nil {
 		_ = sleep(ctx, d.dice.between(x.lasts[0], x.lasts[1])) // the end of the run heals too
 	}
 	if heal != nil {
 		err = errors.Join(err, heal())
 	}
-	d.fading.Go(func() {
-		time.Sleep(bound)
-		d.enter(x.kind, -1)
-	})
-	if errors.Is(err, errNoChance) {
-		return err
-	}
-	d.mu.Lock()
-	d.struck[x.kind]++
-	d.mu.Unlock()
+	d.fade(x.kind)
 	d.say("%s %s, %.1f s", d.fleet.record.since(began), x.kind, now().sub(began).Seconds())
 	return err
+}
+
+// fade counts a fault that is over, and takes it for at work until it can do nothing to reads any more.
+func (d *director) fade(kind string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.struck[kind]++
+	d.fading.Go(func() {
+		time.Sleep(bound)
+		d.enter(kind, -1)
+	})
 }
 
 // enter changes what is at work.

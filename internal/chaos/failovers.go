@@ -95,7 +95,7 @@ func (d *director) failover(ctx context.Context, g group, i int) (Recovery, erro
 		return Recovery{}, err
 	}
 	d.enter(kind, 1)
-	defer d.enter(kind, -1)
+	defer d.fade(kind)
 	ended := d.fleet.record.losing()
 	defer ended()
 	killed := now()
@@ -120,9 +120,6 @@ func (d *director) failover(ctx context.Context, g group, i int) (Recovery, erro
 	before, lowest := rd.ratios(killed)
 	d.say("%s failover %d: %s killed; promoted after %d ms, in step %d ms, first update %d ms, hit ratio %.3f, at worst %.3f, back after %d ms; rejoined in %d ms",
 		d.fleet.record.since(killed), i+1, victim.Addr(), r.Promoted, r.InStep, r.Update, before, lowest, r.Warm, rejoined.Milliseconds())
-	d.mu.Lock()
-	d.struck[kind]++
-	d.mu.Unlock()
 	return r, nil
 }
 

@@ -36,6 +36,8 @@ func newFleet(name string, nodes int, r rig, d *dice) *fleet {
 // redisKey is where a record is in Redis.
 func redisKey(fleet, key string) string { return fleet + ":" + cacheName + ":" + key }
 
+func busKey(fleet string) string { return "{" + fleet + "}:bus" }
+
 func (f *fleet) redisKey(key string) string { return redisKey(f.name, key) }
 
 func (f *fleet) size() int { return len(f.slots) }

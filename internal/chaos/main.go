@@ -97,7 +97,7 @@ func startRig(ctx context.Context, o options, fleet string) (rig, error) {
 	case "cluster":
 		return startCluster(fleet)
 	}
-	return startStandalone(o.nodes, o.redis, o.destructive)
+	return startStandalone(fleet, o.nodes, o.redis, o.destructive)
 }
 
 // direct runs the fleet from its start to its end.
@@ -118,11 +118,15 @@ func (d *director) direct(ctx context.Context, o options) (recoveries []Recovery
 	if err != nil {
 		return nil, err
 	}
-	if err := await(ctx, "the healed fleet is in step", recovery, d.fleet.ready); err != nil && ctx.Err() == nil {
+	err = await(ctx, "the healed fleet is in step", recovery, d.fleet.ready)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
 		d.fleet.checker.accuse(err.Error())
 	}
 	d.fleet.stop()
-	return recoveries, ctx.Err()
+	return recoveries, nil
 }
 
 // recovery is how long a healed fleet may take to be in step on a busy machine.

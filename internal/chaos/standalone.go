@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,14 +24,15 @@ type rig interface {
 // standalone is one Redis behind a proxy for each node.
 type standalone struct {
 	addr    string
+	fleet   string
 	server  *redistest.Server // nil: it is not ours
 	harm    bool              // not ours, and yet its data and clients may be harmed
 	proxies []*redistest.Proxy
 }
 
 // startStandalone starts a private server, or takes the one at addr.
-func startStandalone(nodes int, addr string, harm bool) (_ rig, err error) {
-	s := &standalone{addr: addr, harm: harm}
+func startStandalone(fleet string, nodes int, addr string, harm bool) (_ rig, err error) {
+	s := &standalone{addr: addr, fleet: fleet, harm: harm}
 	if addr == "" {
 		if s.server, err = redistest.StartServer(); err != nil {
 			return nil, err
@@ -59,9 +61,18 @@ func (s *standalone) Close() error {
 		errs = append(errs, p.Close())
 	}
 	if s.server != nil {
-		errs = append(errs, s.server.Close())
+		return errors.Join(append(errs, s.server.Close())...)
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.clean())...)
+}
+
+// clean removes what the fleet has left in a Redis that is not ours. What else there is expires soon.
+func (s *standalone) clean() error {
+	args := []any{"del", busKey(s.fleet)}
+	for _, key := range slices.Concat(keyNames, shelfNames) {
+		args = append(args, redisKey(s.fleet, key))
+	}
+	return do(context.Background(), s.addr, args...)
 }
 
 func (s *standalone) faults() []fault {
