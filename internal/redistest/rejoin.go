@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -135,15 +136,17 @@ func (c *Cluster) Masters(ctx context.Context) ([]*Server, error) {
 func (c *Cluster) mastersBy(ctx context.Context, node *Server) ([]*Server, error) {
 	rdb := node.client()
 	defer rdb.Close()
-	ranges, err := rdb.ClusterSlots(ctx).Result()
+	shards, err := rdb.ClusterShards(ctx).Result()
 	if err != nil {
 		return nil, err
 	}
 	masters := make([]*Server, c.masters)
-	for _, r := range ranges {
-		for i := range masters {
-			if first := i * slots / c.masters; r.Start <= first && first <= r.End {
-				masters[i] = c.at(r.Nodes[0].Addr)
+	for _, shard := range shards {
+		for _, held := range shard.Slots {
+			for i := range masters {
+				if first := int64(i * slots / c.masters); held.Start <= first && first <= held.End {
+					masters[i] = c.masterOf(shard)
+				}
 			}
 		}
 	}
@@ -153,6 +156,15 @@ func (c *Cluster) mastersBy(ctx context.Context, node *Server) ([]*Server, error
 		}
 	}
 	return masters, nil
+}
+
+func (c *Cluster) masterOf(shard redis.ClusterShard) *Server {
+	for _, node := range shard.Nodes {
+		if node.Role == "master" {
+			return c.at(net.JoinHostPort(node.IP, strconv.FormatInt(node.Port, 10)))
+		}
+	}
+	return nil
 }
 
 func (c *Cluster) at(addr string) *Server {
