@@ -109,24 +109,20 @@ func (c *checker) violation(k readBy, r Reads, format string, args ...any) {
 	}
 	what := fmt.Sprintf("%s of %s on %s, %d times, the last begun at %s, returned %s; ",
 		k.verb, k.key, k.node, r.Count, c.record.since(r.Latest), got)
-	c.report(what+fmt.Sprintf(format, args...), k.key)
-}
-
-const reportedInFull = 5
-
-// report notes what is wrong, the first times with what had happened to the key.
-func (c *checker) report(what, key string) {
-	if len(c.wrong) < reportedInFull && key != "" {
-		what += "\n" + c.record.tell(key)
+	what += fmt.Sprintf(format, args...)
+	if len(c.wrong) < reportedInFull {
+		what += "\n" + c.record.tell(k.key, r.Latest)
 	}
 	c.wrong = append(c.wrong, what)
 }
+
+const reportedInFull = 5 // violations, with what had happened to the key
 
 // accuse notes what no history is needed for.
 func (c *checker) accuse(what string) {
 	c.record.mu.Lock()
 	defer c.record.mu.Unlock()
-	c.report(what, "")
+	c.wrong = append(c.wrong, what)
 }
 
 // finish judges the rest: nobody will report any more.

@@ -37,5 +37,3 @@ func (s stopwatch) now() Instant { return s.start + Instant(time.Since(s.base)) 
 func (i Instant) time() time.Time { return time.Unix(0, int64(i)) }
 
 func (i Instant) sub(j Instant) time.Duration { return time.Duration(i - j) }
-
-func (i Instant) add(d time.Duration) Instant { return i + Instant(d) }

@@ -56,19 +56,19 @@ func (r *round) hear(report Report) {
 }
 
 const (
-	steady = 3 * time.Second        // under load before each kill; and the ratio before is that of as long
+	steady = 3 * time.Second        // under load before each kill, twice: to warm up, and to see how warm it is
 	window = 500 * time.Millisecond // that a hit ratio is measured over
 )
 
 // failovers kills masters in turn, each when the one before has rejoined as a replica.
 func (d *director) failovers(ctx context.Context, g group, n int) ([]Recovery, error) {
 	var all []Recovery
-	var last Instant
+	last := now()
 	for i := range n {
-		if err := sleep(ctx, g.pause()-now().sub(last)-steady); err != nil {
+		if err := sleep(ctx, max(steady, g.pause())-now().sub(last)); err != nil {
 			return all, err
 		}
-		last = now().add(steady)
+		last = now()
 		r, err := d.failover(ctx, g, i)
 		if err != nil {
 			return all, fmt.Errorf("failover %d: %w", i+1, err)

@@ -172,11 +172,11 @@ func (r *record) phaseAt(at Instant) int {
 // since tells an instant as the log does.
 func (r *record) since(at Instant) string { return fmt.Sprintf("%8.3fs", at.sub(r.began).Seconds()) }
 
-// tell returns the last lines of a key and the phases meanwhile, in the order of their instants.
-func (r *record) tell(key string) string {
+// tell returns the last lines of a key, and the phases shortly before the instant, in their order.
+func (r *record) tell(key string, before Instant) string {
 	lines := slices.Clone(r.rows[key].lines)
 	for _, p := range r.phases {
-		if len(lines) > 0 && p.from >= lines[0].at {
+		if p.from <= before && before.sub(p.from) < 10*bound {
 			lines = append(lines, line{p.from, fmt.Sprintf("-- faults now: %s", strings.Join(p.kinds, ", "))})
 		}
 	}

@@ -96,9 +96,9 @@ func (n *node) write(ctx context.Context, w *writing, key string) (Value, error)
 		before, heeded = n.dice.between(0, 2*fence), context.WithoutCancel(ctx)
 	case x < 145:
 		return Value{}, tiered.RolledBack(errSource)
-	case x < 160:
+	case x < 150:
 		return Value{}, errInDoubt // and nothing was committed
-	case x < 170:
+	case x < 175:
 		go n.commitLate(n.dice.between(0, fence/2), w.began, key)
 		return Value{}, errInDoubt
 	}
@@ -113,7 +113,7 @@ func (n *node) write(ctx context.Context, w *writing, key string) (Value, error)
 	if err := sleep(heeded, after); err != nil {
 		return Value{}, fmt.Errorf("%w: %w", errInDoubt, err)
 	}
-	if x >= 170 && x < 185 {
+	if x >= 175 && x < 185 {
 		return Value{}, errInDoubt // though it was committed
 	}
 	w.version = version

@@ -5,10 +5,12 @@ import (
 
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/history"
+	"github.com/tiercache/tiercache/tiered"
 )
 
-// What the nodes are run with: the library's own bound and probe, and lives so short that values expire, are
-// refreshed and are forgotten all the time.
+// What the nodes are run with: the library's own bound and probe. Half of the keys live so shortly that values
+// expire, are refreshed and are forgotten all the time. The others outlive the bound and any fence, so that
+// no expiry hides a value that should not be there any more.
 const (
 	bound = coherence.DefaultMaxStale // D
 	probe = coherence.DefaultProbe    // H
@@ -18,6 +20,7 @@ const (
 	loading  = 2 * time.Second // LoadTimeout
 	waiting  = time.Second     // WaitMax
 	fresh    = 2 * time.Second // TTL
+	durable  = 30 * time.Second
 	stale    = 2 * time.Second // StaleTTL
 	notFound = 500 * time.Millisecond
 
@@ -25,4 +28,12 @@ const (
 	slack = 30 * time.Second
 )
 
-var limits = history.Limits{Bound: bound, Found: fresh + stale + loading + slack, NotFound: notFound + loading + slack}
+var limits = history.Limits{Bound: bound, Found: durable + stale + loading + slack, NotFound: notFound + loading + slack}
+
+// lifeOf returns the TTL of a key.
+func lifeOf(key string) tiered.Option {
+	if key[len(key)-1]%2 == 0 {
+		return tiered.WithTTL(fresh)
+	}
+	return tiered.WithTTL(durable)
+}

@@ -103,7 +103,7 @@ func (n *node) spin() {
 // hit returns when the read began.
 func (n *node) hit(merged *streak, key string) Instant {
 	r := Reads{Verb: "Get", Key: key, Count: 1, Latest: n.clock.now()}
-	v, err := n.cache.Get(n.ctx, key, n.load)
+	v, err := n.cache.Get(n.ctx, key, n.load, lifeOf(key))
 	if n.read(&r, v, err) {
 		merged.add(r)
 	}
@@ -112,7 +112,7 @@ func (n *node) hit(merged *streak, key string) Instant {
 
 func (n *node) get(ctx context.Context, key string) {
 	r := Reads{Verb: "Get", Key: key, Count: 1, Latest: n.clock.now()}
-	v, err := n.cache.Get(ctx, key, n.load)
+	v, err := n.cache.Get(ctx, key, n.load, lifeOf(key))
 	n.note(r, v, err)
 }
 
@@ -126,7 +126,7 @@ func (n *node) peek(ctx context.Context, key string) {
 
 func (n *node) getMany(ctx context.Context, keys []string) {
 	began := n.clock.now()
-	values, err := n.cache.GetMany(ctx, keys, n.loadMany)
+	values, err := n.cache.GetMany(ctx, keys, n.loadMany, lifeOf(keys[0]))
 	var failed *tiered.KeysError
 	if err != nil && !errors.As(err, &failed) {
 		failed = &tiered.KeysError{Failed: make(map[string]error)}

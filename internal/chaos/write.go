@@ -23,7 +23,7 @@ func (n *node) update(ctx context.Context, key string) {
 		v, err := n.write(ctx, w, key)
 		w.result = err
 		return v, err
-	})
+	}, lifeOf(key))
 	unconfirmed := errors.Is(err, tiered.ErrUnconfirmed)
 	switch {
 	case (err == nil || errors.Is(err, tiered.ErrNotFound) || unconfirmed) && w.version > 0:
