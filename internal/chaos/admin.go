@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,53 +32,54 @@ func do(ctx context.Context, addr string, args ...any) error {
 	})
 }
 
-// commandFaults are what a command to a Redis can do. targets returns the addresses to send it to: of the masters, all
-// of one for a random one.
-func commandFaults(targets func(context.Context) ([]string, error)) []fault {
-	each := func(args ...any) func(context.Context, *thread) error {
-		return func(ctx context.Context, _ *thread) error {
-			addrs, err := targets(ctx)
-			for _, addr := range addrs {
-				if err == nil {
-					err = do(ctx, addr, args...)
-				}
+// targets returns the addresses of the masters.
+type targets func(context.Context) ([]string, error)
+
+// each sends a command to all of them.
+func (t targets) each(args ...any) func(context.Context, *thread) error {
+	return func(ctx context.Context, _ *thread) error {
+		addrs, err := t(ctx)
+		for _, addr := range addrs {
+			if err == nil {
+				err = do(ctx, addr, args...)
 			}
-			return err
 		}
+		return err
 	}
+}
+
+// commandFaults are what commands can do to a Redis.
+func commandFaults(masters targets) []fault {
 	return []fault{
-		once("pub/sub killed", each("client", "kill", "type", "pubsub")),
-		once("SCRIPT FLUSH", each("script", "flush")),
+		once("pub/sub killed", masters.each("client", "kill", "type", "pubsub")),
+		once("SCRIPT FLUSH", masters.each("script", "flush")),
 		once("FLUSHALL", func(ctx context.Context, d *thread) error {
 			defer d.fleet.record.losing()()
-			return each("flushall")(ctx, d)
+			return masters.each("flushall")(ctx, d)
 		}),
 		once("bus deleted", func(ctx context.Context, d *thread) error {
-			return anyShard(ctx, targets, "del", busKey(d.fleet.name))
+			return masters.any(ctx, "del", busKey(d.fleet.name))
 		}),
 		once("records deleted", func(ctx context.Context, d *thread) error {
 			defer d.fleet.record.losing()()
 			for _, key := range keyNames[:1+d.dice.below(keys)] {
-				if err := anyShard(ctx, targets, "del", d.fleet.redisKey(key)); err != nil {
+				if err := masters.any(ctx, "del", redisKey(d.fleet.name, key)); err != nil {
 					return err
 				}
 			}
 			return nil
 		}),
-		{"out of memory", [2]time.Duration{bound / 2, 2 * bound}, squeeze(targets, "noeviction", func(context.Context, string) (int64, error) { return 1, nil })},
-		{"eviction", [2]time.Duration{bound, 2 * bound}, squeeze(targets, "volatile-lru", func(ctx context.Context, addr string) (int64, error) {
+		{"out of memory", [2]time.Duration{bound / 2, 2 * bound}, masters.squeeze("noeviction", func(context.Context, string) (int64, error) { return 1, nil })},
+		{"eviction", [2]time.Duration{bound, 2 * bound}, masters.squeeze("volatile-lru", func(ctx context.Context, addr string) (int64, error) {
 			used, err := memory(ctx, addr)
 			return used - 64<<10, err
 		})},
 	}
 }
 
-// anyShard sends a command to every shard until one does not redirect it.
-func anyShard(ctx context.Context, targets func(context.Context) ([]string, error), args ...any) error {
-	addrs, err := targets(ctx)
-	if err != nil {
-		return err
-	}
+// any sends a command to one after the other until it is not redirected.
+func (t targets) any(ctx context.Context, args ...any) error {
+	addrs, err := t(ctx)
 	for _, addr := range addrs {
 		if err = do(ctx, addr, args...); err == nil || !strings.Contains(err.Error(), "MOVED") {
 			return err
@@ -86,25 +88,26 @@ func anyShard(ctx context.Context, targets func(context.Context) ([]string, erro
 	return err
 }
 
-// squeeze limits the memory of the servers. What a server evicts is lost.
-func squeeze(targets func(context.Context) ([]string, error), policy string, limit func(context.Context, string) (int64, error)) func(context.Context, *thread) (func() error, error) {
+// squeeze limits the memory of the servers. What they evict is lost.
+func (t targets) squeeze(policy string, limit func(context.Context, string) (int64, error)) func(context.Context, *thread) (func() error, error) {
 	return func(ctx context.Context, d *thread) (func() error, error) {
-		addrs, err := targets(ctx)
+		addrs, err := t(ctx)
 		if err != nil {
 			return nil, err
 		}
 		ended := d.fleet.record.losing()
-		heal := func() (err error) {
+		heal := func() error {
 			defer ended()
+			var errs []error
 			for _, addr := range addrs {
-				err = firstOf(err, do(context.Background(), addr, "config", "set", "maxmemory", "0", "maxmemory-policy", "noeviction"))
+				errs = append(errs, do(context.Background(), addr, "config", "set", "maxmemory", "0", "maxmemory-policy", "noeviction"))
 			}
-			return err
+			return errors.Join(errs...)
 		}
 		for _, addr := range addrs {
-			max, err := limit(ctx, addr)
+			most, err := limit(ctx, addr)
 			if err == nil {
-				err = do(ctx, addr, "config", "set", "maxmemory-policy", policy, "maxmemory", max)
+				err = do(ctx, addr, "config", "set", "maxmemory-policy", policy, "maxmemory", most)
 			}
 			if err != nil {
 				return heal, err
@@ -112,13 +115,6 @@ func squeeze(targets func(context.Context) ([]string, error), policy string, lim
 		}
 		return heal, nil
 	}
-}
-
-func firstOf(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 func memory(ctx context.Context, addr string) (used int64, err error) {

@@ -131,7 +131,13 @@ func (c *cluster) switchMaster(ctx context.Context, d *thread) error {
 		if err != nil {
 			return err
 		}
-		if err := c.recover(ctx, shard, master); err != nil {
+		// A replica gives up after five seconds if it cannot catch up.
+		short, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		if err := c.promoted(short, shard, master); err != nil && ctx.Err() == nil {
+			return errNoChance
+		}
+		if err := c.rejoin(ctx); err != nil {
 			return err
 		}
 		// Connections to the former master are to have ended before it can be promoted again. See the caveats of

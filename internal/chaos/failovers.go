@@ -23,10 +23,10 @@ type group interface {
 
 // Recovery is how long after a kill -9 the fleet was whole again, in milliseconds.
 type Recovery struct {
-	Promoted int64 `json:"promoted_ms"`     // another server is master
-	InStep   int64 `json:"in_step_ms"`      // every node is in step; 0: none was adrift
-	Update   int64 `json:"first_update_ms"` // return of the first Update that began after it, of a key of that master
-	Warm     int64 `json:"warm_ms"`         // the hit ratio is back at nine tenths of what it was
+	Promoted int64 `json:"promoted"`     // another server is master, and all who can tell agree
+	InStep   int64 `json:"in_step"`      // every node is in step; 0: none was adrift
+	Update   int64 `json:"first_update"` // return of the first Update that began after it, of a key of that master
+	Warm     int64 `json:"warm"`         // the hit ratio is back at nine tenths of what it was
 }
 
 // round is one failover, as the reports tell it. It is safe for concurrent use.

@@ -38,8 +38,6 @@ func redisKey(fleet, key string) string { return fleet + ":" + cacheName + ":" +
 
 func busKey(fleet string) string { return "{" + fleet + "}:bus" }
 
-func (f *fleet) redisKey(key string) string { return redisKey(f.name, key) }
-
 func (f *fleet) size() int { return len(f.slots) }
 
 // node returns the latest node of a slot.

@@ -70,10 +70,10 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	d := newDirector(newFleet(name, o.nodes, r, newDice(o.seed)), out)
 	fmt.Fprintf(out, "seed %d, %d nodes, %s\n", o.seed, o.nodes, o.topology)
 	recoveries, err := d.direct(ctx, o)
+	d.fleet.checker.tellViolations(out)
 	if err != nil {
 		return err
 	}
-	d.fleet.checker.tellViolations(out)
 	res := d.result(o, recoveries)
 	res.print(out)
 	if o.json {
@@ -89,6 +89,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	}
 	return nil
 }
+
+// overtime bounds a run beyond what it is meant to take: all waits in it are shorter.
+const overtime = 5 * time.Minute
 
 func startRig(ctx context.Context, o options, fleet string) (rig, error) {
 	switch o.topology {

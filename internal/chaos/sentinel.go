@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/tiercache/tiercache/internal/redistest"
@@ -127,7 +128,10 @@ func (s *sentinel) switchMaster(ctx context.Context, d *thread) error {
 		}
 		ended()
 	}
-	return err // INPROG, or no replica that is fit
+	if strings.Contains(err.Error(), "INPROG") || strings.Contains(err.Error(), "NOGOODSLAVE") {
+		return errNoChance
+	}
+	return err
 }
 
 // freezeMaster stops the master for as long as it takes the Sentinels to replace it. It wakes when all of them agree
