@@ -67,7 +67,7 @@ func (n *node) live() error {
 	quiet, hush := context.WithCancel(context.Background())
 	reporting.Go(func() { n.reportLoop(quiet) })
 	err := n.join()
-	if err == nil {
+	if n.cache != nil {
 		n.work()
 		err = n.close()
 	}
@@ -76,7 +76,8 @@ func (n *node) live() error {
 	return errors.Join(err, n.report())
 }
 
-// join enters the fleet. A Redis that refuses, because it is out of memory, say, is a fault like any other here.
+// join enters the fleet and opens the cache, unless it is told to stop before. A Redis that refuses, because it is
+// out of memory, say, is a fault like any other here.
 func (n *node) join() (err error) {
 	monitor := n.connect()
 	for n.ctx.Err() == nil {
@@ -89,8 +90,8 @@ func (n *node) join() (err error) {
 		n.notes.count("joins refused")
 		sleep(n.ctx, probe)
 	}
-	if err != nil {
-		return errors.Join(err, n.rdb.Close())
+	if n.fleet == nil {
+		return n.rdb.Close()
 	}
 	n.cache, err = tiered.New(n.fleet, tiered.Config[Value]{
 		Name: cacheName, TTL: fresh, StaleTTL: stale, NotFoundTTL: notFound, FenceTTL: fence,
