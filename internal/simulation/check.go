@@ -1,6 +1,10 @@
 package simulation
 
-import "time"
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/internal/history"
+)
 
 // reading is one read under way.
 type reading struct {
@@ -30,13 +34,13 @@ func (l *Ledger) judge(r reading, v Value, found bool) {
 	got := v.Version
 	switch {
 	case !found:
-		got = row.lastDeleted()
-	case v.Key != r.key || got < 1 || got > len(row.versions) || row.versions[got-1].deleted:
+		got = row.versions.LastDeleted(time.Time{})
+	case v.Key != r.key || got < 1 || got > len(row.versions) || row.versions.Deleted(got):
 		l.violation(r.key, "%s of %s on %s: %+v was never stored under this key", r.verb, r.key, r.member.name, v)
 		return
 	}
 	row.log.add("%s %s: %d found=%t, began %v ago", r.member.name, r.verb, got, found, time.Since(r.began))
-	if need, rule := row.need(r.began, l.times, found); got < need {
+	if need, rule := row.versions.Need(r.began, l.times.limits(row.swift), found); got < need {
 		l.violation(r.key, "%s: %s of %s on %s, begun %v ago at %s, returned version %d (found=%t), want %d or later",
 			rule, r.verb, r.key, r.member.name, time.Since(r.began), r.began.Format("15:04:05.000000"), got, found, need)
 	}
@@ -44,63 +48,24 @@ func (l *Ledger) judge(r reading, v Value, found bool) {
 		l.violation(r.key, "I14: %s of %s on %s, begun %v ago, returned version %d (found=%t), but %d had been written there",
 			r.verb, r.key, r.member.name, time.Since(r.began), got, found, r.owned)
 	}
-	l.oldest = max(l.oldest, row.age(got, r.began))
+	l.oldest = max(l.oldest, row.versions.Age(got, r.began))
 }
 
-// lastDeleted returns the newest version that is no record.
-func (r *row) lastDeleted() int {
-	for v := len(r.versions); v > 0; v-- {
-		if r.deleted(v) {
-			return v
-		}
+// limits are those of a key: what a slow load returns may be as old as the load.
+func (t Times) limits(swift bool) history.Limits {
+	l := history.Limits{Bound: t.Bound, Found: t.Fresh + t.Stale + t.Slack, NotFound: t.NotFound + t.Slack}
+	if !swift {
+		l.Found += t.Load
+		l.NotFound += t.Load
 	}
-	return 0
-}
-
-// need returns the oldest version that a read begun at a may return, and the rule that says so.
-func (r *row) need(a time.Time, t Times, found bool) (int, string) {
-	due := a.Add(-t.Bound)
-	life := t.life(found) // nothing is served longer, announced or not
-	if !r.swift {
-		life += t.Load
-	}
-	for v := len(r.versions); v > 0; v-- {
-		e := r.versions[v-1]
-		switch {
-		case !e.covered.IsZero() && e.covered.Before(due):
-			return v, "I1"
-		case !e.guarded.IsZero() && e.guarded.Before(due):
-			return v, "I9"
-		case e.committed.Add(life).Before(due):
-			return v, "I17"
-		}
-	}
-	return 0, ""
-}
-
-// life is the longest that a record, or the lack of one, is served after it was read.
-func (t Times) life(found bool) time.Duration {
-	if !found {
-		return t.NotFound + t.Slack
-	}
-	return t.Fresh + t.Stale + t.Slack
-}
-
-// age returns how long before a read begun at a the version had been replaced.
-func (r *row) age(got int, a time.Time) (d time.Duration) {
-	for v := got; v < len(r.versions); v++ {
-		if e := r.versions[v]; !e.covered.IsZero() && e.covered.Before(a) {
-			d = max(d, a.Sub(e.covered))
-		}
-	}
-	return d
+	return l
 }
 
 // sound returns the oldest version that Redis may hold now, with no bound at all: a write removes
 // what is older before it returns.
 func (r *row) sound() int {
 	for v := len(r.versions); v > 0; v-- {
-		if e := r.versions[v-1]; !e.covered.IsZero() || !e.guarded.IsZero() {
+		if e := r.versions[v-1]; !e.Covered.IsZero() || !e.Guarded.IsZero() {
 			return v
 		}
 	}

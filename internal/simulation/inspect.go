@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // dumpScript reads every key at one moment.
@@ -94,7 +95,7 @@ func (f *Fleet) inspectRecord(key, raw string, sound int, epoch uint64) {
 func (l *Ledger) newestDeleted(key string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.row(key).lastDeleted()
+	return l.row(key).versions.LastDeleted(time.Time{})
 }
 
 // bus returns the bus in a dump, empty if there is none.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tiercache/tiercache/internal/history"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -17,29 +18,19 @@ type Ledger struct {
 
 	mu         sync.Mutex
 	rows       map[string]*row
-	losses     []interval
+	losses     history.Losses
 	violations []string
 	oldest     time.Duration // the oldest value served, counted from the return of the write that replaced it
 	tally      map[string]int
 }
 
-// row is the history of one key. Version i is at versions[i-1]; version 0 is "no record".
+// row is the history of one key.
 type row struct {
-	versions []version
+	versions history.Versions
 	swift    bool           // loads of this key do not linger
 	owned    map[string]int // by member: the newest version whose write has returned there
 	log      trace
 }
-
-type version struct {
-	committed time.Time
-	deleted   bool
-	covered   time.Time // when its write returned; zero: not yet
-	guarded   time.Time // when its fence has ended for sure; zero: it had none
-}
-
-// interval is a time in which Redis lost keys.
-type interval struct{ begin, end time.Time }
 
 // writing is one write under way. The ledger's lock guards it.
 type writing struct {
@@ -78,8 +69,6 @@ func (l *Ledger) row(key string) *row {
 	return r
 }
 
-func (r *row) deleted(v int) bool { return v == 0 || r.versions[v-1].deleted }
-
 // read is the source's answer to a loader.
 func (l *Ledger) read(m *member, key string) (Value, error) {
 	l.mu.Lock()
@@ -91,7 +80,7 @@ func (l *Ledger) read(m *member, key string) (Value, error) {
 	r := l.row(key)
 	last := len(r.versions)
 	r.log.add("%s loads %d", m.name, last)
-	if r.deleted(last) {
+	if r.versions.Deleted(last) {
 		return Value{}, tiered.ErrNotFound
 	}
 	return Value{key, last}, nil
@@ -103,7 +92,7 @@ func (l *Ledger) seed(key string) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	r := l.row(key)
-	r.versions = append(r.versions, version{committed: now, covered: now})
+	r.versions = append(r.versions, history.Version{Committed: now, Covered: now})
 }
 
 func (l *Ledger) begin() *writing { return &writing{began: time.Now()} }
@@ -114,9 +103,7 @@ func (l *Ledger) called(op *writing) {
 	op.ran = true
 }
 
-// commit is the source's answer to a writer: the next version. While the fence stands nobody may
-// cache what is older, so that even a write that never returns is bound by the end of its fence: unless
-// Redis lost the fence before the commit, or the writer overran its deadline.
+// commit is the source's answer to a writer: the next version.
 func (l *Ledger) commit(m *member, op *writing, key string, deleted bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,11 +111,8 @@ func (l *Ledger) commit(m *member, op *writing, key string, deleted bool) error 
 		return errDead
 	}
 	now := time.Now()
-	v := version{committed: now, deleted: deleted}
-	op.guarded = now.Sub(op.began) <= l.times.Fence*8/10 && !l.lostSince(op.began)
-	if op.guarded {
-		v.guarded = now.Add(l.times.Fence)
-	}
+	v := history.Version{Committed: now, Deleted: deleted, Guarded: l.losses.Guarded(op.began, now, l.times.Fence)}
+	op.guarded = !v.Guarded.IsZero()
 	r := l.row(key)
 	r.versions = append(r.versions, v)
 	op.version = len(r.versions)
@@ -141,7 +125,7 @@ func (l *Ledger) commitOutside(key string, deleted bool) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.row(key)
-	r.versions = append(r.versions, version{committed: time.Now(), deleted: deleted})
+	r.versions = append(r.versions, history.Version{Committed: time.Now(), Deleted: deleted})
 	r.log.add("outside commits %d deleted=%t", len(r.versions), deleted)
 	return len(r.versions)
 }
@@ -158,8 +142,8 @@ func (l *Ledger) cover(key string, v int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.row(key)
-	if v > 0 && r.versions[v-1].covered.IsZero() {
-		r.versions[v-1].covered = time.Now()
+	if v > 0 && r.versions[v-1].Covered.IsZero() {
+		r.versions[v-1].Covered = time.Now()
 		r.log.add("covered %d", v)
 	}
 }
@@ -177,17 +161,12 @@ func (l *Ledger) own(m *member, key string, v int) {
 func (l *Ledger) loss() (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := len(l.losses)
-	l.losses = append(l.losses, interval{begin: time.Now()})
+	ended := l.losses.Begin(time.Now())
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.losses[i].end = time.Now()
+		ended(time.Now())
 	}
-}
-
-func (l *Ledger) lostSince(t time.Time) bool {
-	return slices.ContainsFunc(l.losses, func(i interval) bool { return i.end.IsZero() || !i.end.Before(t) })
 }
 
 // settled returns when the last promise made so far is due.
@@ -196,8 +175,8 @@ func (l *Ledger) settled() time.Time {
 	defer l.mu.Unlock()
 	var last time.Time
 	for _, r := range l.rows {
-		if n := len(r.versions); n > 0 && r.versions[n-1].covered.IsZero() && r.versions[n-1].guarded.After(last) {
-			last = r.versions[n-1].guarded
+		if n := len(r.versions); n > 0 && r.versions[n-1].Covered.IsZero() && r.versions[n-1].Guarded.After(last) {
+			last = r.versions[n-1].Guarded
 		}
 	}
 	return last
