@@ -76,8 +76,8 @@ func (d *director) failover(ctx context.Context, g group, i int) (r Recovery, er
 			return r, err
 		}
 	}
-	before, lowest := rd.ratios()
+	r.Before, r.Lowest = rd.ratios()
 	d.say("%s failover %d: %s killed; after ms: promoted %d, in step %d, first update %d, hits regained %d (ratio %.3f before, %.3f at worst), rejoined %d",
-		d.fleet.record.since(rd.killed), i+1, victim.Addr(), r.Promoted, r.InStep, r.Update, r.Warm, before, lowest, r.Rejoined)
+		d.fleet.record.since(rd.killed), i+1, victim.Addr(), r.Promoted, r.InStep, r.Update, r.Warm, r.Before, r.Lowest, r.Rejoined)
 	return r, nil
 }

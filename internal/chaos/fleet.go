@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 )
 
 // fleet is the nodes and what is known of them. It is safe for concurrent use.
@@ -12,6 +13,7 @@ type fleet struct {
 	name    string
 	rig     rig
 	dice    *dice
+	warm    time.Duration // of the nodes
 	record  *record
 	checker *checker
 	running sync.WaitGroup // what watches over each node
@@ -66,7 +68,7 @@ func (f *fleet) start() error {
 // spawn starts the next node of a slot.
 func (f *fleet) spawn(slot int) error {
 	f.mu.Lock()
-	cfg := Config{Name: fmt.Sprintf("n%d.%d", slot, f.born[slot]), Fleet: f.name, Seed: f.dice.seed(), Redis: f.rig.address(slot)}
+	cfg := Config{Name: fmt.Sprintf("n%d.%d", slot, f.born[slot]), Fleet: f.name, Seed: f.dice.seed(), Warm: f.warm, Redis: f.rig.address(slot)}
 	f.born[slot]++
 	f.inStep[cfg.Name] = false
 	f.mu.Unlock()

@@ -4,7 +4,7 @@
 //
 //	go run ./internal/chaos [-nodes 3] [-for 60s] [-seed n] [-json]
 //	                        [-topology standalone|sentinel|cluster | -redis host:port [-destructive]]
-//	                        [-faults "kind;kind"] [-failovers n]
+//	                        [-faults "kind;kind"] [-failovers n] [-warm 30s]
 //
 // It starts a private redis-server, Sentinels or a Cluster, and the nodes: itself again, as separate processes. The
 // director, which is this process, owns the source of the records, so that it knows when each version was committed.
@@ -16,7 +16,8 @@
 // The same seed makes the same plan of faults and operations, but not the same scheduling: a violation may need several
 // runs of its seed.
 //
-// With -failovers masters are killed one after the other, and it prints how long the fleet took to recover.
+// With -failovers masters are killed one after the other, and it prints how long the fleet took to recover, and how
+// low the hit ratio fell; with -warm the nodes keep the values in Redis where they can.
 //
 // The status is 1 if anything was violated, or nothing was shown, and 2 for wrong flags.
 package main
@@ -67,7 +68,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	d := newDirector(newFleet(name, o.nodes, r, newDice(o.seed)), out)
+	f := newFleet(name, o.nodes, r, newDice(o.seed))
+	f.warm = o.warm
+	d := newDirector(f, out)
 	fmt.Fprintf(out, "seed %d, %d nodes, %s\n", o.seed, o.nodes, o.topology)
 	recoveries, err := d.direct(ctx, o)
 	d.fleet.checker.tellViolations(out)

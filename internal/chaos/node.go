@@ -82,7 +82,7 @@ func (n *node) join() (err error) {
 	monitor := n.connect()
 	for n.ctx.Err() == nil {
 		n.fleet, err = coherence.Join(n.ctx, n.rdb, coherence.Config{
-			Fleet: n.cfg.Fleet, MaxStale: bound, Probe: probe, Monitor: monitor, OnEvent: n.heard,
+			Fleet: n.cfg.Fleet, MaxStale: bound, Probe: probe, Warm: n.cfg.Warm, Monitor: monitor, OnEvent: n.heard,
 		})
 		if err == nil {
 			break

@@ -22,6 +22,7 @@ type options struct {
 	redis       string
 	destructive bool
 	failovers   int
+	warm        time.Duration
 	kinds       []string // of faults; none: all
 }
 
@@ -39,6 +40,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.redis, "redis", "", "`host:port` of a running Redis to use; nothing in it is touched but the keys of this run")
 	fs.BoolVar(&o.destructive, "destructive", false, "with -redis: FLUSHALL it, flush its scripts and disconnect its subscribers")
 	fs.IntVar(&o.failovers, "failovers", 0, "instead of a random run, kill -9 this `many` masters one after the other")
+	fs.DurationVar(&o.warm, "warm", 0, "coherence.Config.Warm of the nodes: values in Redis are kept over failovers no longer than that")
 	kinds := fs.String("faults", "", "only these `kinds` of faults, separated by semicolons, as a run prints them")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -83,6 +85,12 @@ func (o options) validate(rest int) error {
 	}
 	if o.failovers > 0 && o.topology == "standalone" {
 		fault("-failovers needs -topology sentinel or cluster")
+	}
+	if o.warm < 0 || o.warm > 0 && o.warm < 2*bound {
+		fault("-warm %v: need %v at least", o.warm, 2*bound)
+	}
+	if o.warm > 0 && o.topology == "cluster" {
+		fault("-warm and -topology cluster exclude each other")
 	}
 	if o.failovers > 0 && len(o.kinds) > 0 {
 		fault("-failovers and -faults exclude each other")

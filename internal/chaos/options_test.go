@@ -34,6 +34,8 @@ func TestOptionsRefused(t *testing.T) {
 		{"-failovers -1 -topology cluster", "-failovers"},
 		{"-failovers 2", "-failovers"},
 		{"-failovers 2 -topology cluster -faults x", "exclude"},
+		{"-warm 1s", "-warm"},
+		{"-warm 30s -topology cluster", "exclude"},
 		{"sixty", "arguments"},
 		{"-seed x", "-seed"},
 	} {

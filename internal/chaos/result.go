@@ -78,7 +78,7 @@ func (r Result) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%-48s %6s  %d ms\n", "the bound", "", r.BoundMS)
 	if n := len(r.Recoveries); n > 0 {
-		fmt.Fprintf(w, "\n%d failovers, from the kill (least / median / most)\n", n)
+		fmt.Fprintf(w, "\n%d failovers, ms from the kill (least / median / most)\n", n)
 		for _, m := range []struct {
 			what string
 			of   func(Recovery) int64
@@ -87,6 +87,7 @@ func (r Result) print(w io.Writer) {
 			{"every node in step", func(r Recovery) int64 { return r.InStep }},
 			{"first successful Update", func(r Recovery) int64 { return r.Update }},
 			{"hit ratio regained", func(r Recovery) int64 { return r.Warm }},
+			{"lowest hit ratio, per mille", func(r Recovery) int64 { return int64(1000 * r.Lowest) }},
 		} {
 			fmt.Fprintf(w, "  %-30s %v\n", m.what, spreadOf(r.Recoveries, m.of))
 		}

@@ -15,6 +15,9 @@ type Recovery struct {
 	Update   int64 `json:"first_update"` // return of the first Update that began after it, of a key of that master
 	Warm     int64 `json:"warm"`         // the hit ratio is back at nine tenths of what it was
 	Rejoined int64 `json:"rejoined"`     // the killed server is a replica in sync
+
+	Lowest float64 `json:"lowest_hit_ratio"` // in any window since the kill
+	Before float64 `json:"hit_ratio"`        // until then
 }
 
 // round is one failover, as the reports tell it. It is safe for concurrent use.

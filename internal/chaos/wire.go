@@ -1,5 +1,7 @@
 package main
 
+import "time"
+
 // The messages between a node and the director. A node calls, the director answers: the director owns the source.
 
 // Config is what a node must know to begin.
@@ -7,6 +9,7 @@ type Config struct {
 	Name  string // slot and incarnation
 	Fleet string
 	Seed  uint64
+	Warm  time.Duration // of coherence.Config
 	Redis Address
 }
 
