@@ -62,19 +62,23 @@ func TestGatedI11UnknownProcessIsNotAsked(t *testing.T) {
 }
 
 // I11. Redis restarts on a snapshot with the old value, and everybody is in step
-// again. The value is of an older epoch and void; the one loaded anew is cached.
+// again. The value is of an older epoch and void; the one loaded anew is cached. The
+// writer has left, or it would announce its write again.
 func TestGatedI11OldEpochIsVoid(t *testing.T) {
 	gated(t, func(s *stage) {
 		a, b := s.join(), s.join()
 		b.want(1, "fills Redis")
 		old := s.redis.Snapshot()
 		b.update(2)
+		if err := errors.Join(b.cache.Close(), b.node.Close()); err != nil {
+			s.Fatal(err)
+		}
 		for range 2 { // twice on the same snapshot
 			if err := s.redis.Restore(old); err != nil {
 				s.Fatal(err)
 			}
 			s.outlast()
-			for _, n := range []*actor{a, b, s.join()} {
+			for _, n := range []*actor{a, s.join(), s.join()} {
 				n.want(2, "the old value is of a lost history")
 				if !n.holds() {
 					s.Error("the new value is not cached")
