@@ -51,9 +51,9 @@ func BenchmarkMemory(b *testing.B) {
 
 // footprint returns the heap per entry of a filled cache.
 func footprint(b *testing.B, keys []string, fill func(b *testing.B) func(string) bool) float64 {
-	before := heap()
+	before := liveHeap()
 	held := fill(b)
-	after := heap()
+	after := liveHeap()
 	n := 0
 	for _, key := range keys {
 		if held(key) {
@@ -67,7 +67,7 @@ func footprint(b *testing.B, keys []string, fill func(b *testing.B) func(string)
 	return float64(int64(after-before)) / float64(n)
 }
 
-func heap() uint64 {
+func liveHeap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC() // what pools gave up the first time

@@ -12,6 +12,7 @@ type group struct {
 	floors []string // variants that others are compared with: the first that a case has
 	rules  []rule
 	higher bool // more is better
+	steady bool // hardly varies: two rounds are enough
 
 	quick, full string // -test.benchtime
 }
@@ -51,9 +52,9 @@ var groups = []group{
 	{name: "Codec", about: "time per value, over msgpack.Marshal and Unmarshal", floors: []string{"msgpack"},
 		rules: []rule{{"", []string{"ns/op", "allocs/op"}}}, quick: "20ms", full: "500ms"},
 	{name: "Memory", about: "heap per entry beyond key and value, over a map's", floors: []string{"map"},
-		rules: []rule{{"", []string{"B/entry"}}}, quick: "1x", full: "1x"},
+		rules: []rule{{"", []string{"B/entry"}}}, steady: true, quick: "1x", full: "1x"},
 	{name: "HitRatio", about: "hit ratio, over that of the best fixed set of keys", floors: []string{"fixed"},
-		rules: []rule{{"", []string{"hit-ratio"}}}, higher: true, quick: "1x", full: "1x"},
+		rules: []rule{{"", []string{"hit-ratio"}}}, higher: true, steady: true, quick: "1x", full: "1x"},
 }
 
 func groupOf(name string) (group, error) {

@@ -28,6 +28,13 @@ func (p plan) benchtime(g group) string {
 	return g.full
 }
 
+func (p plan) roundsOf(g group) int {
+	if g.steady {
+		return min(p.rounds, 2)
+	}
+	return p.rounds
+}
+
 // sizes are the flags of the suite; its defaults are those of a quick run.
 func (p plan) sizes() (args []string) {
 	if !p.quick {
@@ -58,6 +65,9 @@ func (p plan) run(root string, progress io.Writer) error {
 	start := time.Now()
 	for round := 1; round <= p.rounds; round++ {
 		for _, g := range p.groups {
+			if round > p.roundsOf(g) {
+				continue
+			}
 			fmt.Fprintf(progress, "%3.0fs  round %d of %d: %s\n", time.Since(start).Seconds(), round, p.rounds, g.name)
 			fmt.Fprintf(outputs[g.name], "round: %d\n", round)
 			args := append([]string{"-test.run=^$", "-test.bench=^Benchmark" + g.name + "$", "-test.benchtime=" + p.benchtime(g)}, p.sizes()...)
@@ -106,7 +116,7 @@ func (p plan) header(g group) string {
 		{"go", runtime.Version()},
 		{"redis", redisVersion()},
 		{"load", loadAverage()},
-		{"rounds", strconv.Itoa(p.rounds)},
+		{"rounds", strconv.Itoa(p.roundsOf(g))},
 		{"benchtime", p.benchtime(g)},
 		{"sizes", strings.Join(p.sizes(), " ")},
 	} {
