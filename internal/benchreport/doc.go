@@ -1,7 +1,7 @@
 // Command benchreport runs the benchmarks of the root package in interleaved rounds
 // and compares the libraries within each round:
 //
-//	go run ./internal/benchreport            # 7 rounds at full size, about half an hour
+//	go run ./internal/benchreport            # 7 rounds at full size, half an hour or more
 //	go run ./internal/benchreport -quick     # 3 short rounds, under 3 minutes
 //	go run ./internal/benchreport -group LocalHit -rounds 9
 //	go run ./internal/benchreport -render    # no run: plots and targets from what is kept

@@ -53,7 +53,7 @@ var groups = []group{
 		rules: []rule{{"", []string{"ns/op", "allocs/op"}}}, quick: "20ms", full: "500ms"},
 	{name: "Memory", about: "heap per entry beyond key and value, over a map's", floors: []string{"map"},
 		rules: []rule{{"", []string{"B/entry"}}}, steady: true, quick: "1x", full: "1x"},
-	{name: "HitRatio", about: "hit ratio, over that of the best fixed set of keys", floors: []string{"fixed"},
+	{name: "HitRatio", about: "hit ratio, over that of the hottest keys, held for good", floors: []string{"fixed"},
 		rules: []rule{{"", []string{"hit-ratio"}}}, higher: true, steady: true, quick: "1x", full: "1x"},
 }
 
