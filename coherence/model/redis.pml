@@ -26,9 +26,12 @@ inline land(i) {
 	fl[i].ver = 0; fl[i].refresh = 0; fl[i].past = 0; fl[i].again = 0
 }
 
-// A load that lost its lease, in Redis as it is and as it may become, has nothing left to do.
+// A load that lost its lease, in Redis as it is and as it may become, has nothing left to
+// do, and nobody joins it: without either guard it has.
 inline moot(i) {
-#ifndef NO_TOKEN
+#if defined(NO_TOKEN) || defined(JOIN_GEN)
+	skip
+#else
 	if
 	:: fl[i].pc == LOADED && !fl[i].refresh && !fl[i].past && !fl[i].gen && !fl[i].again &&
 	   !(R.kind == LEASE && R.owner == i) && !(S.kind == LEASE && S.owner == i) -> land(i)
