@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
+	"github.com/tiercache/tiercache/internal/token"
 )
 
 // SpaceConfig describes a space.
@@ -18,6 +23,19 @@ type SpaceConfig struct {
 	// Erase removes copies that processes share, such as an L2, before the keys
 	// are announced; nil if there are none. It must be safe to repeat.
 	Erase func(ctx context.Context, keys []string) error
+
+	// Acked makes announcements wait until every node has confirmed them, and
+	// copies valid only while writers wait for this node: after Announce has returned
+	// nil nobody serves an older copy, not for a moment. See "Acknowledged
+	// announcements" in the package documentation for what it costs. All processes
+	// must agree on it.
+	Acked bool
+
+	// Fence is how long a write that is fenced may last: the longest time after the
+	// start of a node, or after a loss of history, for which reads of an acked space go
+	// to the source. At least three times MaxStale, which is the default; all processes
+	// must agree on it.
+	Fence time.Duration
 }
 
 // A Space is a named set of keys of which this process keeps copies: a map, a
@@ -30,6 +48,11 @@ type Space struct {
 	erase func(context.Context, []string) error
 	seed  maphash.Seed
 	mask  uint64 // all ones; tests narrow it to make hashes collide
+
+	acked  bool
+	opened Instant
+	life   atomic.Int64 // the longest life of a fence, ns
+	fences fences
 }
 
 // hashMask is what every new space hashes with.
@@ -48,8 +71,19 @@ func (n *Node) Space(cfg SpaceConfig) (*Space, error) {
 	if n.spaces[cfg.Name] != nil {
 		return nil, fmt.Errorf("coherence.SpaceConfig.Name: %q is open already", cfg.Name)
 	}
-	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, seed: maphash.MakeSeed(), mask: hashMask}
+	if cfg.Fence == 0 {
+		cfg.Fence = 3 * n.cfg.MaxStale
+	}
+	if cfg.Acked && (cfg.Fence < 3*n.cfg.MaxStale || cfg.Fence > maxFence) {
+		return nil, fmt.Errorf("coherence.SpaceConfig.Fence: %v is not between three times MaxStale (%v) and %v", cfg.Fence, 3*n.cfg.MaxStale, maxFence)
+	}
+	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, seed: maphash.MakeSeed(), mask: hashMask, acked: cfg.Acked, opened: n.Now()}
+	s.life.Store(int64(cfg.Fence))
 	n.spaces[cfg.Name] = s
+	if cfg.Acked {
+		n.attest.spaces.Add(1)
+		n.wake()
+	}
 	return s, nil
 }
 
@@ -63,8 +97,12 @@ func (n *Node) space(name string) *Space {
 func (s *Space) Close() {
 	s.node.spacesMu.Lock()
 	defer s.node.spacesMu.Unlock()
-	if s.node.spaces[s.name] == s {
-		delete(s.node.spaces, s.name)
+	if s.node.spaces[s.name] != s {
+		return
+	}
+	delete(s.node.spaces, s.name)
+	if s.acked {
+		s.node.attest.spaces.Add(-1)
 	}
 }
 
@@ -82,7 +120,7 @@ type Stamp struct {
 // Stamp is to be taken before the first read of what will become the copy.
 func (s *Space) Stamp(key string) Stamp {
 	h := s.Hash(key)
-	return Stamp{hash: h, gen: s.node.gens.of(h), ok: s.node.Leased(s.node.Now())}
+	return Stamp{hash: h, gen: s.node.gens.of(h), ok: s.inStep()}
 }
 
 // Valid reports whether a copy loaded after the stamp was taken may be served
@@ -90,7 +128,15 @@ func (s *Space) Stamp(key string) Stamp {
 // adrift stays invalid for good: what was announced meanwhile may have been
 // applied before the copy was read.
 func (s *Space) Valid(st Stamp) bool {
-	return (st.ok || mutant.StampBlind) && s.node.Leased(s.node.Now()) && st.gen == s.node.gens.of(st.hash)
+	return (st.ok || mutant.StampBlind) && s.inStep() && st.gen == s.node.gens.of(st.hash)
+}
+
+// inStep reports whether copies may be served now.
+func (s *Space) inStep() bool {
+	if s.acked {
+		return s.node.Assured(s.node.Now())
+	}
+	return s.node.Leased(s.node.Now())
 }
 
 // Hash is the key's place in this process; it means nothing in another one.
@@ -112,34 +158,46 @@ func (s *Space) bumpAll(keys []string) {
 // Announce makes every node drop its copies of keys: it erases what the
 // processes share, then announces (256 keys a message), then drops the copies
 // here. Call it after the change was made. When it returns nil, no node serves
-// an older copy for longer than its MaxStale.
+// an older copy for longer than its MaxStale; of a space with SpaceConfig.Acked,
+// not at all.
 //
 // If Redis does not confirm it, the keys go to the journal and ErrUnconfirmed
 // is returned; ErrClosed if the node was closed meanwhile, and nothing will
 // announce them. A key of more than MaxKey bytes is an error and nothing is
 // done. The context bounds the wait, not the work: a change that was made must
-// be announced.
+// be announced. If it ends while nodes have still to confirm, ErrUnheard is
+// returned.
 func (s *Space) Announce(ctx context.Context, keys ...string) error {
+	_, err := s.AnnounceAll(ctx, keys, s.acked)
+	return err
+}
+
+// AnnounceAll is Announce; confirm says whether it waits for all nodes. The receipt
+// is that of the last message.
+func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (Receipt, error) {
 	for _, k := range keys {
 		if len(k) > MaxKey {
-			return fmt.Errorf("coherence: key %.64q... of space %q has %d bytes, more than %d", k, s.name, len(k), MaxKey)
+			return Receipt{}, fmt.Errorf("coherence: key %.64q... of space %q has %d bytes, more than %d", k, s.name, len(k), MaxKey)
 		}
 	}
 	if s.node.closed.Load() {
-		return ErrClosed
+		return Receipt{}, ErrClosed
 	}
 	if len(keys) == 0 {
-		return nil
+		return Receipt{}, nil
 	}
-	err := s.node.Settle(ctx)
+	err := s.settle(ctx, confirm)
+	var made []Receipt
 	if err == nil {
-		err = s.announce(ctx, keys)
+		made, err = s.announce(ctx, keys, confirm)
 	}
 	if errors.Is(err, errSwitched) {
-		err = s.announce(ctx, keys)
+		if err = s.settle(ctx, confirm); err == nil {
+			made, err = s.announce(ctx, keys, confirm)
+		}
 	}
 	if err == nil {
-		return nil
+		return made[len(made)-1], s.heard(ctx, made)
 	}
 	if mutant.BumpFirst {
 		s.bumpAll(keys)
@@ -147,27 +205,59 @@ func (s *Space) Announce(ctx context.Context, keys ...string) error {
 	kept := s.node.journal.add(s, keys, err) // first: who reads the new generation must not trust Redis
 	s.bumpAll(keys)
 	if !kept {
-		return fmt.Errorf("%w: space %q: not announced: %w", ErrClosed, s.name, err)
+		return Receipt{}, fmt.Errorf("%w: space %q: not announced: %w", ErrClosed, s.name, err)
 	}
-	return fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
+	return Receipt{}, fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
+}
+
+func (s *Space) settle(ctx context.Context, confirm bool) error {
+	if confirm {
+		return s.SettleAcked(ctx)
+	}
+	return s.node.Settle(ctx)
+}
+
+// heard waits for the confirmations of announcements.
+func (s *Space) heard(ctx context.Context, made []Receipt) error {
+	for i, r := range made {
+		if err := s.node.Heard(ctx, r); err != nil {
+			release(s.node, made[i:])
+			return fmt.Errorf("%w: space %q: %w", ErrUnheard, s.name, err)
+		}
+	}
+	return nil
+}
+
+func release(n *Node, made []Receipt) {
+	for _, r := range made {
+		n.audience.close(r.nonce)
+	}
 }
 
 // announce is one attempt, of which all must have reached the same Redis process:
 // one that took over in between may lack what its predecessor erased.
-func (s *Space) announce(ctx context.Context, keys []string) error {
+func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
 	id, err := s.node.voice()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	view, _ := s.node.View()
-	err = s.announceBy(ctx, s.node.data, id, keys)
+	made, err = s.announceBy(ctx, s.node.data, announcing{space: s, id: id, confirm: confirm, epoch: view.Epoch}, keys)
 	if isStranger(err) {
 		s.node.expel()
+	}
+	if isUnlisted(err) {
+		s.node.doubt()
+		err = errSwitched
 	}
 	if err == nil && !s.node.Holds(view) && !mutant.AnnounceAcross {
 		err = errSwitched
 	}
-	return err
+	if err != nil {
+		release(s.node, made)
+		return nil, err
+	}
+	return made, nil
 }
 
 // errSwitched: a Redis process that this node had not met answered a part of an
@@ -176,54 +266,71 @@ var errSwitched = errors.New("coherence: another Redis process took over during 
 
 // announceBy erases and announces. Data first, then the bus: whoever hears of a
 // change finds no older data (I7).
-func (s *Space) announceBy(ctx context.Context, run *script.Runner, id string, keys []string) error {
+func (s *Space) announceBy(ctx context.Context, run *script.Runner, form announcing, keys []string) (made []Receipt, err error) {
 	if s.erase != nil && !mutant.NoErase && !mutant.AnnounceFirst {
 		if err := s.erase(script.Through(ctx, run), keys); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if mutant.AnnounceFirst {
 		defer s.erase(ctx, keys)
 	}
 	for len(keys) > 0 {
-		chunk := keys[:min(len(keys), maxKeys)]
-		keys = keys[len(chunk):]
-		call, nonce := s.node.appendCall(s.name, id, chunk)
+		a := form
+		a.notice = notice{space: s.name, keys: keys[:min(len(keys), maxKeys)]}
+		keys = keys[len(a.notice.keys):]
+		s.node.prepare(&a)
 		bounded, cancel := s.node.bounded(ctx)
-		reply, err := run.Run(bounded, call.Script, call.Keys, call.Args...)
+		reply, err := run.Run(bounded, a.call.Script, a.call.Keys, a.call.Args...)
 		cancel()
+		var r Receipt
 		if err == nil {
-			_, err = s.node.appended(reply, nonce, s, chunk)
+			r, err = s.node.appended(reply, &a)
 		}
 		if err != nil {
-			return err
+			a.end()
+			return made, err
 		}
-		s.bumpAll(chunk)
+		made = append(made, r)
+		s.bumpAll(a.notice.keys)
 	}
-	return nil
+	return made, nil
 }
 
 // Pending reports whether an invalidation of the key has failed here and is
 // being retried: shared copies are not to be used for it.
 func (s *Space) Pending(key string) bool { return s.node.journal.holds(s, key) && !mutant.NoPending }
 
+// A Fence is what a write that is under way announces: how long its key is fenced,
+// and under which token. Confirm asks all nodes to confirm that they know: wait for
+// them with Node.Heard.
+type Fence struct {
+	Token   token.Token
+	Life    time.Duration
+	Confirm bool
+}
+
 // AnnounceBehind runs first and then announces key, in this order and in one
 // round trip where the client allows it, and drops the copy here. It is of use
 // to packages of this module only: first is a fence.
-func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key string) (any, Receipt, error) {
+func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key string, fence Fence) (any, Receipt, error) {
 	id, err := s.node.voice()
 	if err != nil {
 		return nil, Receipt{}, err
 	}
-	keys := []string{key}
-	call, nonce := s.node.appendCall(s.name, id, keys)
+	view, _ := s.node.View()
+	a := announcing{space: s, id: id, confirm: fence.Confirm, epoch: view.Epoch, notice: notice{space: s.name, keys: []string{key}}}
+	if fence.Confirm {
+		a.notice.fence, a.notice.life = fence.Token, fence.Life
+	}
+	s.node.prepare(&a)
+	call := a.call
 	if !mutant.StaleNonce {
 		// If the server had forgotten first alone, the announcement went ahead of it
 		// and must be made again: under its old nonce it would pass for made.
 		call.Again = func() []any {
-			var again script.Call
-			again, nonce = s.node.appendCall(s.name, id, keys)
-			return again.Args
+			s.node.prepare(&a)
+			return a.call.Args
 		}
 	}
 	ctx, cancel := s.node.bounded(ctx)
@@ -231,16 +338,38 @@ func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key strin
 	if mutant.AppendFirst {
 		_, _ = s.node.data.Run(ctx, call.Script, call.Keys, call.Args...)
 	}
+	s.heed(a.notice)
 	replies, err := s.node.data.Ordered(ctx, first, call)
 	if isStranger(err) {
 		s.node.expel()
 	}
+	if isUnlisted(err) {
+		s.node.doubt()
+	}
+	var receipt Receipt
+	if err == nil {
+		receipt, err = s.node.appended(replies[1].Value, &a)
+	}
 	if err != nil {
+		a.end()
 		return nil, Receipt{}, err
 	}
-	receipt, err := s.node.appended(replies[1].Value, nonce, s, keys)
 	s.Bump(key)
-	return replies[0].Value, receipt, err
+	return replies[0].Value, receipt, nil
+}
+
+// isUnlisted reports whether an announcement that was to be confirmed was refused
+// because the registry is another one than this node knows.
+func isUnlisted(err error) bool { return redis.HasErrorPrefix(err, "UNLISTED") }
+
+// Lift ends a fence that was announced: here at once, and on the other nodes when
+// they hear of it. If they do not, it lasts for its life there, which costs loads of
+// the source.
+func (s *Space) Lift(ctx context.Context, key string, t token.Token) {
+	s.fences.lift(key, t, s.node.Now())
+	ctx, cancel := s.node.bounded(ctx)
+	defer cancel()
+	s.node.clients.data.Publish(ctx, s.node.keys.channel, liftPrefix+s.name+"|"+t.Hex()+"|"+key)
 }
 
 // Confirm is the call that answers 1 while the announcement stands in the ring.

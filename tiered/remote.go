@@ -257,7 +257,7 @@ func (r *remote) lockKey(stamp [stampLength]byte) string { return r.locks + toke
 func (r *remote) raise(ctx context.Context, key string, t token.Token) (id string, receipt coherence.Receipt, err error) {
 	call := shared.Call{Script: script.Fence, Keys: []string{r.prefix + key},
 		Args: []any{t.String(), r.fence.Milliseconds(), r.space.InboxPrefix(), r.space.WakePayload(key)}}
-	reply, receipt, err := r.space.AnnounceBehind(ctx, call, key)
+	reply, receipt, err := r.space.AnnounceBehind(ctx, call, key, coherence.Fence{})
 	if err != nil {
 		return "", receipt, err
 	}

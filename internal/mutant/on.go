@@ -84,6 +84,18 @@ var (
 	StampBlind = is("stampblind")
 	ClockLate  = is("clocklate")
 
+	// Acknowledged announcements.
+	NoAck        = is("noack")
+	NoOutwait    = is("nooutwait")
+	AttestLate   = is("attestlate")
+	NoGrace      = is("nograce")
+	NoYoung      = is("noyoung")
+	NoLocalFence = is("nolocalfence")
+	LateFence    = is("latefence")
+	LiftAny      = is("liftany")
+	AckFirst     = is("ackfirst")
+	ForeignEpoch = is("foreignepoch")
+
 	// Keeping values over a failover.
 	NoAdmission   = is("noadmission")
 	LateVouch     = is("latevouch")
