@@ -20,6 +20,7 @@ const ackPrefix = "a|"
 type debts struct {
 	mu   sync.Mutex
 	owed map[string][]string // nonces by writer
+	ends []string            // of fences, for everybody
 	more chan struct{}
 }
 
@@ -30,18 +31,30 @@ func (d *debts) add(writer, nonce string) {
 		d.owed = make(map[string][]string)
 	}
 	d.owed[writer] = append(d.owed[writer], nonce)
+	d.wake()
+}
+
+// tell sends the end of a fence to everybody.
+func (d *debts) tell(end string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ends = append(d.ends, end)
+	d.wake()
+}
+
+func (d *debts) wake() {
 	select {
 	case d.more <- struct{}{}:
 	default:
 	}
 }
 
-func (d *debts) take() map[string][]string {
+func (d *debts) take() (owed map[string][]string, ends []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	owed := d.owed
-	d.owed = nil
-	return owed
+	owed, ends = d.owed, d.ends
+	d.owed, d.ends = nil, nil
+	return owed, ends
 }
 
 // confirmLoop sends confirmations. A lost one is made up for by the registry.
@@ -52,12 +65,13 @@ func (n *Node) confirmLoop(ctx context.Context) {
 			return
 		case <-n.debts.more:
 		}
-		n.confirm(ctx, n.debts.take())
+		owed, ends := n.debts.take()
+		n.confirm(ctx, owed, ends)
 	}
 }
 
-func (n *Node) confirm(ctx context.Context, owed map[string][]string) {
-	if len(owed) == 0 {
+func (n *Node) confirm(ctx context.Context, owed map[string][]string, ends []string) {
+	if len(owed)+len(ends) == 0 {
 		return
 	}
 	ctx, cancel := n.bounded(ctx)
@@ -66,6 +80,9 @@ func (n *Node) confirm(ctx context.Context, owed map[string][]string) {
 		for writer, nonces := range owed {
 			pipe.Publish(ctx, n.keys.inboxes+writer, ackPrefix+n.name+"|"+strings.Join(nonces, "|"))
 			n.counts.confirmed.Add(uint64(len(nonces)))
+		}
+		for _, end := range ends {
+			pipe.Publish(ctx, n.keys.channel, end)
 		}
 		return nil
 	})

@@ -179,9 +179,9 @@ func (s *Space) SettleAcked(ctx context.Context) error {
 		return err
 	}
 	for {
-		left := Instant(n.attest.born.Load()).Add(s.fenceLife()).Sub(n.Now())
+		left := s.graceLeft()
 		switch {
-		case left <= 0 || mutant.NoGrace:
+		case left <= 0:
 			return nil
 		case n.closed.Load():
 			return ErrClosed
@@ -193,6 +193,33 @@ func (s *Space) SettleAcked(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// graceLeft is how long fences, leases and registries may still be in force
+// somewhere that Redis has lost.
+func (s *Space) graceLeft() time.Duration {
+	if mutant.NoGrace {
+		return 0
+	}
+	return Instant(s.node.attest.born.Load()).Add(s.fenceLife()).Sub(s.node.Now())
+}
+
+// vantage is what is known of Redis when something is announced that all nodes are
+// to confirm.
+type vantage struct {
+	view     View
+	registry string
+}
+
+// survey returns the vantage for an announcement now. View and registry come first:
+// a newer one moves the birth before it can be seen.
+func (s *Space) survey() (v vantage, err error) {
+	view, known := s.node.View()
+	registry := s.node.attest.registry.Load()
+	if !known || registry == nil || !s.node.Assured(s.node.Now()) || s.graceLeft() > 0 {
+		return vantage{}, errSwitched
+	}
+	return vantage{view, *registry}, nil
 }
 
 // peer is a node whose confirmation is waited for.

@@ -242,6 +242,10 @@ type Receipt struct {
 	hearing  *hearing
 }
 
+// Position is the entry's place in the history of the bus: the epoch, its number and
+// its nonce. The epoch is 0 if there is no entry.
+func (r Receipt) Position() (epoch, number uint64, nonce string) { return r.epoch, r.number, r.nonce }
+
 // Stamp is a number that grows from one announcement of the fleet to the next, also
 // over a loss of history.
 func (r Receipt) Stamp() uint64 { return r.stamp }
@@ -254,24 +258,20 @@ type announcing struct {
 	call    script.Call
 	nonce   string
 	confirm bool
-	epoch   uint64   // known before it is sent
-	hearing *hearing // of one that is to be confirmed
+	vantage vantage  // of one that is to be confirmed
+	hearing *hearing // of the same
 }
 
 // prepare makes an announcement ready to be sent.
 func (n *Node) prepare(a *announcing) {
 	a.end()
 	a.nonce = token.New().Hex()
-	registry := ""
 	if a.confirm {
 		a.notice.writer = n.name
 		a.hearing = n.audience.open(a.nonce)
-		if r := n.attest.registry.Load(); r != nil {
-			registry = *r
-		}
 	}
 	a.call.Script, a.call.Keys = appendScript, n.keys.own()
-	a.call.Args = []any{n.keys.channel, a.nonce, a.notice.append(nil), a.id, registry}
+	a.call.Args = []any{n.keys.channel, a.nonce, a.notice.append(nil), a.id, a.vantage.registry}
 }
 
 // end gives up the wait for confirmations.
@@ -301,12 +301,11 @@ func (n *Node) appended(reply any, a *announcing) (Receipt, error) {
 	n.memory.remember(announcement{uint64(number), n.Now(), a.space, slices.Clone(a.notice.keys)})
 	r := Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: a.nonce, number: uint64(number), epoch: epoch, stamp: decimal(fields[4])}
 	if a.confirm {
-		if epoch != a.epoch && !mutant.ForeignEpoch {
+		if !n.Holds(a.vantage.view) || epoch != a.vantage.view.Epoch && !mutant.ForeignEpoch {
 			n.doubt()
 			return Receipt{}, errSwitched // the registry, fences and leases may have been lost
 		}
-		r.space = a.space.name
-		r.registry, _ = a.call.Args[4].(string)
+		r.space, r.registry = a.space.name, a.vantage.registry
 		r.answered, r.peers, r.hearing = answered, n.parsePeers(fields[5]), a.hearing
 	}
 	return r, nil

@@ -89,6 +89,13 @@ const (
 	LateFence    = false // the generation moves before the fence is known (I15)
 	LiftAny      = false // the end of a fence ends all fences of its key (I15)
 	AckFirst     = false // a node confirms before it has applied (I16)
+	AfterWrite   = false // the source is written before the nodes have confirmed (I15)
+	LeaseEnough  = false // strong reads need no assurance (I15)
+	StrongWindow = false // strong reads serve what was loaded within MaxStale (I15)
+	StrongWeak   = false // strong caches share loads without Redis (I15)
+	JoinLax      = false // strong reads join loads by their age (I15)
+	AtLeastBlind = false // a token asks for nothing
+	AtLeastWeak  = false // a token takes copies loaded without Redis
 	ForeignEpoch = false // an announcement to a bus that has lost its history counts (I16)
 
 	// Keeping values over a failover.

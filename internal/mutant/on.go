@@ -94,6 +94,13 @@ var (
 	LateFence    = is("latefence")
 	LiftAny      = is("liftany")
 	AckFirst     = is("ackfirst")
+	AfterWrite   = is("afterwrite")
+	LeaseEnough  = is("leaseenough")
+	StrongWindow = is("strongwindow")
+	StrongWeak   = is("strongweak")
+	JoinLax      = is("joinlax")
+	AtLeastBlind = is("atleastblind")
+	AtLeastWeak  = is("atleastweak")
 	ForeignEpoch = is("foreignepoch")
 
 	// Keeping values over a failover.

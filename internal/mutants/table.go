@@ -116,6 +116,15 @@ var table = []mutation{
 	{"latefence", "I15", "coherence", "^TestGatedI15FenceBeforeGeneration$"},
 	{"noyoung", "I15", "coherence", "^TestGatedI15WhoMissedFencesIsBarred$"},
 
+	// Strong caches and tokens.
+	{"afterwrite", "I16", "tiered", "^TestGatedI16NobodyServesWhenTheSourceIsWritten$"},
+	{"leaseenough", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^refused$"},
+	{"strongwindow", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^cut_off$"},
+	{"strongweak", "", "tiered", "^TestGatedStrongHerdWithoutRedis$"},
+	{"atleastblind", "", "tiered", "^TestGatedTokenIsSeen$"},
+	{"atleastweak", "", "tiered", "^TestGatedTokenTakesNoWeakLoad$/^copy$"},
+	{"joinlax", "", "tiered", "^TestGatedTokenTakesNoWeakLoad$/^load$"},
+
 	// Keeping values over a failover.
 	{"noadmission", "I11", "coherence", "^TestGatedI11NewcomerIsKnownFirst$"},
 	{"stranger", "I11", "coherence", "^TestGatedI11StrangerIsRefused$"},

@@ -19,7 +19,7 @@ import (
 type Store interface {
 	Get(ctx context.Context, key string, load tiered.Loader[Value], opts ...tiered.Option) (Value, error)
 	GetMany(ctx context.Context, keys []string, load tiered.BatchLoader[Value], opts ...tiered.Option) (map[string]Value, error)
-	Peek(ctx context.Context, key string) (Value, error)
+	Peek(ctx context.Context, key string, opts ...tiered.Option) (Value, error)
 	Update(ctx context.Context, key string, write tiered.Writer[Value], opts ...tiered.Option) (Value, error)
 	Invalidate(ctx context.Context, keys ...string) error
 	Stats() tiered.Stats
