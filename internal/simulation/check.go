@@ -8,14 +8,15 @@ type reading struct {
 	verb   string
 	key    string
 	began  time.Time
-	owned  int // the newest version that must be seen because its write had returned on this node
+	call   int64 // see tick
+	owned  int   // the newest version that must be seen because its write had returned on this node
 }
 
 // reads notes the start of a read; to be called before it.
 func (l *Ledger) reads(m *member, verb, key string) reading {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return reading{m, verb, key, time.Now(), l.row(key).owned[m.name]}
+	return reading{m, verb, key, time.Now(), l.tick(), l.row(key).owned[m.name]}
 }
 
 // judge checks what a read returned: a version, or that there is no record.
@@ -35,6 +36,11 @@ func (l *Ledger) judge(r reading, v Value, found bool) {
 		l.violation(r.key, "%s of %s on %s: %+v was never stored under this key", r.verb, r.key, r.member.name, v)
 		return
 	}
+	value := got
+	if !found {
+		value = 0
+	}
+	l.observe(r.key, r.member.slot, access{value: value}, r.call, l.tick())
 	row.log.add("%s %s: %d found=%t, began %v ago", r.member.name, r.verb, got, found, time.Since(r.began))
 	if need, rule := row.need(r.began, l.times, found); got < need {
 		l.violation(r.key, "%s: %s of %s on %s, begun %v ago at %s, returned version %d (found=%t), want %d or later",
@@ -60,6 +66,10 @@ func (r *row) lastDeleted() int {
 // need returns the oldest version that a read begun at a may return, and the rule that says so.
 func (r *row) need(a time.Time, t Times, found bool) (int, string) {
 	due := a.Add(-t.Bound)
+	promised := due
+	if t.Strong {
+		promised = a
+	}
 	life := t.life(found) // nothing is served longer, announced or not
 	if !r.swift {
 		life += t.Load
@@ -67,7 +77,7 @@ func (r *row) need(a time.Time, t Times, found bool) (int, string) {
 	for v := len(r.versions); v > 0; v-- {
 		e := r.versions[v-1]
 		switch {
-		case !e.covered.IsZero() && e.covered.Before(due):
+		case !e.covered.IsZero() && e.covered.Before(promised):
 			return v, "I1"
 		case !e.guarded.IsZero() && e.guarded.Before(due):
 			return v, "I9"

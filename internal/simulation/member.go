@@ -71,8 +71,13 @@ func (f *Fleet) start(ctx context.Context, slot, incarnation int) (*member, erro
 	if err != nil {
 		return nil, errors.Join(err, m.rdb.Close(), link.Close())
 	}
+	consistency := tiered.Bounded
+	if t.Strong {
+		consistency = tiered.Strong
+	}
 	cache, err := tiered.New(m.node, tiered.Config[Value]{
-		Name: cacheName, TTL: t.Fresh, StaleTTL: t.Stale, NotFoundTTL: t.NotFound, Codec: codec.JSON(),
+		Consistency: consistency,
+		Name:        cacheName, TTL: t.Fresh, StaleTTL: t.Stale, NotFoundTTL: t.NotFound, Codec: codec.JSON(),
 		LoadTimeout: t.Load, LeaseTTL: t.Lease, FenceTTL: t.Fence, WaitMax: t.Wait, SourceLimit: 16, MaxLocalBytes: 1 << 20,
 	})
 	if err != nil {
