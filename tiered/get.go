@@ -31,7 +31,13 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 	life := c.lifetime(opts)
 	hash, now := c.space.Hash(key), c.node.Now()
 	if !life.bypass {
-		if e := c.find(hash, key, now, life); e != nil {
+		var e *entry[V]
+		if life.strict {
+			e = c.find(hash, key, now, &life)
+		} else {
+			e = c.hit(hash, key, now)
+		}
+		if e != nil {
 			c.counts.localHits.add()
 			if now >= e.early {
 				c.touch(ctx, e, hash, now, load, life)
@@ -46,17 +52,13 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 	return c.fetch(ctx, key, hash, now, load, life)
 }
 
-// find is hit for a call with options.
-func (c *Cache[V]) find(hash uint64, key string, now coherence.Instant, life lifetime) *entry[V] {
-	if !life.strict {
-		return c.hit(hash, key, now)
-	}
-	if life.behind && !mutant.AtLeastBlind {
+// find is hit for a call whose options may ask for more.
+func (c *Cache[V]) find(hash uint64, key string, now coherence.Instant, life *lifetime) *entry[V] {
+	if life.behind {
 		c.space.Bump(key) // nothing older is served here any more, nor joined
-		return nil
 	}
 	e := c.hit(hash, key, now)
-	if e != nil && (e.weak || !c.leased(now)) && !mutant.AtLeastWeak {
+	if life.strict && e != nil && (e.weak || !c.leased(now)) && !mutant.AtLeastWeak {
 		return nil
 	}
 	return e
@@ -66,7 +68,10 @@ func (c *Cache[V]) find(hash uint64, key string, now coherence.Instant, life lif
 // now. The order of the checks matters: a prober bumps generations before it
 // extends the lease, so the lease is read before the generation.
 func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V] {
-	inStep := mutant.NoLease || c.leased(now)
+	inStep := mutant.NoLease || c.node.Leased(now)
+	if c.strong && !mutant.LeaseEnough {
+		inStep = c.node.Assured(now)
+	}
 	e := c.local.get(hash, key)
 	if e == nil || e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
 		return nil

@@ -38,7 +38,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 	now := c.node.Now()
 	for _, key := range keys {
 		hash := c.space.Hash(key)
-		e := c.find(hash, key, now, life)
+		e := c.find(hash, key, now, &life)
 		if e == nil || life.bypass {
 			missing = append(missing, key)
 			continue

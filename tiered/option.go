@@ -47,7 +47,16 @@ type lifetime struct {
 
 func (c *Cache[V]) lifetime(opts []Option) lifetime {
 	l := lifetime{ttl: c.cfg.TTL, stale: c.cfg.StaleTTL}
-	for _, o := range opts {
+	if len(opts) > 0 {
+		c.heed(&l, opts)
+	}
+	return l
+}
+
+// heed changes l as the options say.
+func (c *Cache[V]) heed(l *lifetime, opts []Option) {
+	for i := range opts {
+		o := &opts[i]
 		switch o.kind {
 		case optionTTL:
 			l.ttl = max(o.d, time.Millisecond)
@@ -64,5 +73,4 @@ func (c *Cache[V]) lifetime(opts []Option) lifetime {
 			l.behind = l.behind || !c.includes(o.token)
 		}
 	}
-	return l
 }

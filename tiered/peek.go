@@ -14,7 +14,8 @@ func (c *Cache[V]) Peek(ctx context.Context, key string, opts ...Option) (V, err
 		return none, err
 	}
 	r := &reading[V]{key: key, hash: c.space.Hash(key), began: c.node.Now()}
-	if e := c.find(r.hash, key, r.began, c.lifetime(opts)); e != nil {
+	life := c.lifetime(opts)
+	if e := c.find(r.hash, key, r.began, &life); e != nil {
 		c.counts.localHits.add()
 		if e.negative {
 			return none, ErrNotFound

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // A Token stands for a write that has returned, so that whoever carries it sees the
@@ -65,7 +66,7 @@ func (l lifetime) issued(r coherence.Receipt) {
 
 // includes reports whether every copy here is at least as young as a token.
 func (c *Cache[V]) includes(t Token) bool {
-	if t.epoch == 0 {
+	if t.epoch == 0 || mutant.AtLeastBlind {
 		return true
 	}
 	if c.node.Includes(t.epoch, t.number, t.nonce) {

@@ -68,7 +68,7 @@ func TestBrokenStrongCacheIsCaught(t *testing.T) {
 type hasty struct{ Store }
 
 func (s hasty) Update(ctx context.Context, key string, write tiered.Writer[Value], opts ...tiered.Option) (Value, error) {
-	return fenceless{s.Store}.Update(ctx, key, write, opts...)
+	return fenceless(s).Update(ctx, key, write, opts...)
 }
 
 func TestHistoryIsCutWhereNothingIsUnderWay(t *testing.T) {
