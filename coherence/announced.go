@@ -59,8 +59,8 @@ func (s *Space) named(slot any, key string, after uint64) bool {
 	if err != nil || e.at.n <= after {
 		return false
 	}
-	space, keys, err := parsePayload(e.payload)
-	return err == nil && space == s.name && slices.Contains(keys, key)
+	p, err := parsePayload(e.payload)
+	return err == nil && p.space == s.name && slices.Contains(p.keys, key)
 }
 
 // busFields reads the bus over the caller's connections, not the probe's.

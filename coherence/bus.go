@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +141,15 @@ func (n *Node) ping(ctx, spent context.Context, ps *redis.PubSub) {
 
 func (n *Node) deliver(m *redis.Message) {
 	if m.Channel != n.keys.channel {
+		if ack, ok := strings.CutPrefix(m.Payload, ackPrefix); ok {
+			n.audience.hear(ack)
+			return
+		}
 		n.inbox.wake(m.Payload)
+		return
+	}
+	if end, ok := strings.CutPrefix(m.Payload, liftPrefix); ok {
+		n.lift(end)
 		return
 	}
 	n.counts.messages.Add(1)
@@ -159,25 +168,48 @@ func (n *Node) deliver(m *redis.Message) {
 	n.sub.heard.Store(max(n.sub.heard.Load(), e.at.n))
 }
 
-// apply drops the copies that an entry names.
+// apply drops the copies that an entry names, and confirms it where that is asked.
 func (n *Node) apply(e entry) {
-	name, keys, err := parsePayload(e.payload)
+	c, err := parsePayload(e.payload)
 	if err != nil {
 		n.distrust(err)
 		return
 	}
-	s := n.space(name)
-	if s == nil {
-		return // no copies of that space in this process
+	if mutant.AckFirst && c.writer != "" && c.writer != n.name {
+		n.debts.add(c.writer, e.at.nonce)
 	}
-	for _, k := range keys {
-		n.gens.bump(s.Hash(k))
+	if s := n.space(c.space); s != nil {
+		if mutant.LateFence {
+			s.bumpAll(c.keys)
+		}
+		if c.writer != n.name { // it knows its own fences, and when they end
+			s.heed(c) // first: who loads with the new generation must know of the fence
+		}
+		s.bumpAll(c.keys)
+	}
+	if c.writer != "" && c.writer != n.name && n.attest.listed.Load() {
+		n.debts.add(c.writer, e.at.nonce)
+	}
+}
+
+// liftPrefix begins the message that a fence has ended; an entry begins with a
+// digit.
+const liftPrefix = "u|"
+
+// lift ends a fence: "<space>|<token in hex>|<key>".
+func (n *Node) lift(text string) {
+	name, rest, _ := strings.Cut(text, "|")
+	hexToken, key, _ := strings.Cut(rest, "|")
+	t, err := token.Parse(hexToken)
+	if s := n.space(name); s != nil && err == nil {
+		s.fences.lift(key, t, n.Now())
 	}
 }
 
 // distrust voids all local copies: a message that cannot be understood may
 // have named any of them.
 func (n *Node) distrust(err error) {
+	n.estrange()
 	n.gens.flush()
 	n.counts.malformed.Add(1)
 	n.event(Event{Kind: EventMalformed, Err: err})
@@ -198,33 +230,83 @@ func (n *Node) voice() (id string, err error) {
 // A Receipt names an entry of the bus.
 type Receipt struct {
 	slot, nonce string
+	number      uint64
+	epoch       uint64
+	stamp       uint64
+
+	// Of an announcement that is to be confirmed.
+	space    string
+	registry string
+	answered Instant
+	peers    []peer
+	hearing  *hearing
 }
 
-// appendCall is an announcement of up to maxKeys keys, ready to be sent.
-func (n *Node) appendCall(space, id string, keys []string) (script.Call, string) {
-	nonce := token.New().Hex()
-	return script.Call{
-		Script: appendScript,
-		Keys:   n.keys.own(),
-		Args:   []any{n.keys.channel, nonce, appendPayload(nil, space, keys), id},
-	}, nonce
+// Position is the entry's place in the history of the bus: the epoch, its number and
+// its nonce. The epoch is 0 if there is no entry.
+func (r Receipt) Position() (epoch, number uint64, nonce string) { return r.epoch, r.number, r.nonce }
+
+// Stamp is a number that grows from one announcement of the fleet to the next, also
+// over a loss of history.
+func (r Receipt) Stamp() uint64 { return r.stamp }
+
+// announcing is an announcement under way, of up to maxKeys keys.
+type announcing struct {
+	space   *Space
+	notice  notice
+	id      string // of the member that this node is
+	call    script.Call
+	nonce   string
+	confirm bool
+	vantage vantage  // of one that is to be confirmed
+	hearing *hearing // of the same
 }
 
-// appended reads APPEND's reply to an announcement of keys: number, previous nonce,
-// epoch, now.
-func (n *Node) appended(reply any, nonce string, s *Space, keys []string) (Receipt, error) {
+// prepare makes an announcement ready to be sent.
+func (n *Node) prepare(a *announcing) {
+	a.end()
+	a.nonce = token.New().Hex()
+	if a.confirm {
+		a.notice.writer = n.name
+		a.hearing = n.audience.open(a.nonce)
+	}
+	a.call.Script, a.call.Keys = appendScript, n.keys.own()
+	a.call.Args = []any{n.keys.channel, a.nonce, a.notice.append(nil), a.id, a.vantage.registry}
+}
+
+// end gives up the wait for confirmations.
+func (a *announcing) end() {
+	if a.hearing != nil {
+		a.space.node.audience.close(a.nonce)
+		a.hearing = nil
+	}
+}
+
+// appended reads APPEND's reply: number, previous nonce, epoch, now, stamp, nodes.
+func (n *Node) appended(reply any, a *announcing) (Receipt, error) {
+	answered := n.Now()
 	fields, _ := reply.([]any)
-	if len(fields) < 3 {
+	if len(fields) < 6 {
 		return Receipt{}, fmt.Errorf("coherence: APPEND answered %v", reply)
 	}
 	number, ok := fields[0].(int64)
 	if !ok {
 		return Receipt{}, fmt.Errorf("coherence: APPEND answered number %v", fields[0])
 	}
-	if e, ok := fields[2].(string); ok && e != strconv.FormatUint(n.history.epoch.Load(), 10) {
+	epoch := decimal(fields[2])
+	if epoch != n.history.epoch.Load() {
 		n.wake()
 	}
 	n.counts.announced.Add(1)
-	n.memory.remember(announcement{uint64(number), n.Now(), s, slices.Clone(keys)})
-	return Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: nonce}, nil
+	n.memory.remember(announcement{uint64(number), n.Now(), a.space, slices.Clone(a.notice.keys)})
+	r := Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: a.nonce, number: uint64(number), epoch: epoch, stamp: decimal(fields[4])}
+	if a.confirm {
+		if !n.Holds(a.vantage.view) || epoch != a.vantage.view.Epoch && !mutant.ForeignEpoch {
+			n.doubt()
+			return Receipt{}, errSwitched // the registry, fences and leases may have been lost
+		}
+		r.space, r.registry = a.space.name, a.vantage.registry
+		r.answered, r.peers, r.hearing = answered, n.parsePeers(fields[5]), a.hearing
+	}
+	return r, nil
 }

@@ -75,6 +75,71 @@
 // the journal: others may have loaded values from the new process before these
 // reached the old one, if that did not know that it was replaced.
 //
+// # Acknowledged announcements
+//
+// MaxStale is too long for a permission that was revoked. In a space with
+// SpaceConfig.Acked an announcement returns when no node serves an older copy any
+// more. A node that has such a space open attests: each probe enters it in the
+// registry, a list in Redis, and reads the bus, in one script. A probe that did and
+// ends in step makes the node assured until s + MaxStale; copies of acked spaces are
+// served under the assurance only. APPEND returns the registry as the entry found it,
+// and the announcer waits for each node on it: until the node confirms that it has
+// applied the entry, or has left, or until the length of its lease has passed since
+// the reply. A node that had to be outwaited is named by EventGone and taken off the
+// registry, unless it has attested since, so that nobody waits for it again. No clock
+// of Redis decides who is waited for.
+//
+// A write of the source that must not be overtaken by reads is fenced: a cache puts a
+// fence into Redis under which nobody caches the key, announces it, waits, and writes
+// the source last (package tiered does). The entry carries the fence, and who applies
+// it remembers the fence for its life, or until it is lifted, because Redis may lose
+// the record of it. While a fence is remembered the key is Barred: reads go to the
+// source, and what they return is neither kept nor shared with later reads.
+//
+// Proof that such reads are linearizable. Fences live no longer than F, the leases of
+// nodes are no longer than F/3, and whoever writes does so within the fence's life. Let
+// Redis execute the APPEND of a write at T, and let its wait end at W; the source is
+// written after W, at V.
+//
+//  1. At V no assured node has a valid copy from before. Take a node that is assured
+//     at t >= W, by a probe sent at s whose ATTEST ran at A. If A > T, the same
+//     script read the bus after T, so that the entry was applied before the assurance
+//     was granted (this is why a probe enters the registry first). If A < T and the
+//     registry at T was the one of A, the node was on it: it confirmed, having
+//     applied the entry, or its lease since the reply was waited for, which is longer
+//     than the one since s < A < T, so that t < W. It was not on it only if it had
+//     been outwaited before, for which the same holds, or had left, before which it
+//     gave up its assurance.
+//  2. If A < T and the registry was another one, the registry, the epoch or the Redis
+//     process at T came into being after A. A writer waits for F after the birth of
+//     each that it knows before it fences, and its announcement counts only if the
+//     registry (error UNLISTED), the epoch and the process (see View) are those that
+//     it knew. So t < s + F/3 < T, a contradiction.
+//  3. From V on until the fence is over nobody makes such a copy. A load reads the
+//     generation first, then looks for fences. If it has the generation from before
+//     the entry was applied, its copy is never valid. If not, it knows of the fence,
+//     which is noted before the generation moves. A node that has not applied the
+//     entry since T in an unbroken chain (it came, or opened the space, later; it
+//     missed entries; its Redis lost its data) counts every key as fenced for F since
+//     then.
+//  4. Whoever is not assured serves no copies, and joins no load that began before.
+//     A load that read the source before V is shared with a read that begins at t
+//     only if the node is assured at t and the generation has not moved: then t < W by
+//     1 and 2.
+//  5. So a read that begins after V returns what the source held after V, or what was
+//     stored since; one that ends before V, what was before. The write takes effect at
+//     V, and reads are ordered around it by the source.
+//
+// What it costs: one message to each node and one from each, for every write; a node
+// that does not answer holds up one write, for MaxStale. Confirmations that fall due
+// while others are being sent travel together, and a lost one is made up for by the
+// registry within two probes. A fleet without acked spaces pays nothing.
+//
+// What it rests on, beyond the rest: F is the same in all processes. Copies and fences
+// of other kinds of nodes (a space of the same name without Acked) are outside of it. The
+// age of a registry or process that a node finds when it comes is taken from the clock
+// of Redis: one that is set forward within F of a loss of data ends the wait early.
+//
 // # Goroutines
 //
 // A node owns these, and Close ends and awaits all of them:
@@ -83,6 +148,7 @@
 //   - the receiver: reads the subscription and makes a new one after any error
 //   - the pinger, one per subscription: a silent connection is a dead one
 //   - the journal: repeats invalidations that Redis did not confirm
+//   - the confirmer: tells writers what this node has applied
 //
 // and the go-redis client that carries the probe, whose connections are apart
 // from the caller's pool: a pool under load must not cost the lease.

@@ -15,6 +15,11 @@ const (
 	// value. Nothing has to be repeated by the caller.
 	ErrUnconfirmed Error = "tiercache: invalidation not confirmed, it is being retried"
 
+	// ErrUnheard: an announcement was made, but the context ended before every node
+	// had confirmed it. They will have within MaxStale, or will have lost the right to
+	// serve what they hold. Nothing has to be repeated by the caller.
+	ErrUnheard Error = "tiercache: not all nodes have confirmed so far"
+
 	// ErrReplica: a connection led to a Redis replica, whose data lags behind.
 	// Point the client at the master (or use a Sentinel or Cluster client).
 	ErrReplica Error = "tiercache: connected to a Redis replica, a master is needed"

@@ -20,13 +20,14 @@ const (
 	EventOverflow                       // the journal is full: the fleet's caches will be voided
 	EventMalformed                      // a message could not be understood: local copies were voided
 	EventSuspended                      // this process or its machine was suspended: the lease was dropped
+	EventGone                           // a node did not confirm an announcement; its assurance was waited for
 	EventConfig                         // a setting that weakens or slows the node; told once
 	EventStale                          // an audit found a copy served beyond the bound, or a change that nobody announced
 )
 
 func (k EventKind) String() string {
 	names := [...]string{"unknown", "in step", "adrift", "fork", "history", "missed", "deaf", "journal",
-		"settled", "overflow", "malformed", "suspended", "config", "stale"}
+		"settled", "overflow", "malformed", "suspended", "gone", "config", "stale"}
 	if int(k) >= len(names) {
 		k = 0
 	}

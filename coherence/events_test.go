@@ -101,6 +101,7 @@ func TestRenewedSubscriptionIsNotDeaf(t *testing.T) {
 func TestAdriftAndBack(t *testing.T) {
 	inBubble(t, func(w *world) {
 		b := w.join()
+		pass(0) // the event follows the lease
 		b.log.want(w, EventInStep, 1)
 		sb := b.openSpace(w, "s")
 		st := sb.Stamp("k")
@@ -122,6 +123,7 @@ func TestAdriftAndBack(t *testing.T) {
 		if err := b.Ready(w.Context()); err != nil {
 			w.Fatal(err)
 		}
+		pass(0)
 		b.log.want(w, EventInStep, 2)
 		wantState(w, b.Node, InStep)
 		wantValid(w, sb, st, true)      // nothing was announced: the copy is what it was

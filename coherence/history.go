@@ -134,6 +134,22 @@ func (h *history) passed(p position) bool {
 	return h.joined && p.n <= h.at.n && h.at.n-p.n < remembered && h.past[p.n%remembered] == p
 }
 
+// includes reports whether the entry at p of an epoch has been applied here, or came
+// before all that this node holds.
+func (h *history) includes(epoch uint64, p position) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch now := h.epoch.Load(); {
+	case epoch < now:
+		return h.joined // everything here was read in a later epoch
+	case epoch > now || !h.joined || p.n > h.at.n:
+		return false
+	case h.at.n-p.n >= remembered:
+		return true // within one epoch the history only grows
+	}
+	return h.past[p.n%remembered] == p || h.past[p.n%remembered] == position{}
+}
+
 // rewind goes back to a number that was passed, and forgets what came after it.
 func (h *history) rewind(number uint64) {
 	h.mu.Lock()
@@ -147,4 +163,11 @@ func (h *history) rewind(number uint64) {
 func (h *history) stand(p position) {
 	h.at = p
 	h.past[p.n%remembered] = p
+}
+
+// Includes reports whether this node has applied the announcement at a position that
+// Receipt.Position has returned, here or on another node. It may say no for too long,
+// never yes too early.
+func (n *Node) Includes(epoch, number uint64, nonce string) bool {
+	return n.history.includes(epoch, position{number, nonce})
 }

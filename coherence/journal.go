@@ -135,7 +135,7 @@ func (j *journal) retry(ctx context.Context) error {
 		for k := range failed {
 			keys = append(keys, k)
 		}
-		if err := s.announce(ctx, keys); err != nil {
+		if _, err := s.announce(ctx, keys, false); err != nil {
 			j.resize(max(len(keys)/2, 1))
 			return err
 		}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/token"
 )
 
 // An entry of the bus is what the ring holds and the channel carries:
@@ -16,8 +19,17 @@ import (
 //
 //	byte     format version, 1
 //	byte     operation: 'i' the keys were invalidated
+//	         'f' the same, and the nodes that attest are to confirm it
 //	uvarint  length of the space's name, then the name
+//	of 'f':  8 bytes, the name of the node that waits for confirmations
+//	         uvarint, how long the keys are fenced, in ms; 0: not at all
+//	         16 bytes, the token of the fence, if there is one
 //	uvarint  number of keys, then for each: uvarint length, bytes
+//
+// A confirmation goes to the channel <fleet>:n:<writer> and is
+// "a|<who confirms>|<nonce>", with as many more "|<nonce>" as there are. The end
+// of a fence is told on the channel of the bus, outside of the ring, with
+// "u|<space>|<token in hex>|<key>"; it may be lost.
 type entry struct {
 	at      position
 	prev    string
@@ -33,8 +45,10 @@ type position struct {
 const (
 	payloadVersion = 1
 	opInvalidate   = 'i'
+	opConfirm      = 'f'
 
-	maxKeys = 256 // keys of one entry
+	maxKeys  = 256       // keys of one entry
+	maxFence = time.Hour // longest life of a fence
 )
 
 var errMalformed = errors.New("malformed bus entry")
@@ -50,12 +64,30 @@ func parseEntry(m string) (entry, error) {
 	return entry{at: position{n, nonce}, prev: prev, payload: payload}, nil
 }
 
-// appendPayload encodes an invalidation of keys (at most maxKeys) of a space.
-func appendPayload(dst []byte, space string, keys []string) []byte {
-	dst = append(dst, payloadVersion, opInvalidate)
-	dst = appendString(dst, space)
-	dst = binary.AppendUvarint(dst, uint64(len(keys)))
-	for _, k := range keys {
+// notice is the content of an entry: keys of a space were invalidated.
+type notice struct {
+	space  string
+	keys   []string
+	writer string        // the node that waits for confirmations; "": none does
+	fence  token.Token   // of the write that is under way
+	life   time.Duration // of the fence, whole ms; 0: there is none
+}
+
+// append encodes a notice of at most maxKeys keys.
+func (c notice) append(dst []byte) []byte {
+	if c.writer == "" {
+		dst = append(dst, payloadVersion, opInvalidate)
+		dst = appendString(dst, c.space)
+	} else {
+		dst = append(dst, payloadVersion, opConfirm)
+		dst = append(appendString(dst, c.space), c.writer...)
+		dst = binary.AppendUvarint(dst, uint64(c.life.Milliseconds()))
+		if c.life > 0 {
+			dst = append(dst, c.fence[:]...)
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(c.keys)))
+	for _, k := range c.keys {
 		dst = appendString(dst, k)
 	}
 	return dst
@@ -65,29 +97,51 @@ func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
-// parsePayload returns the space and the keys of an invalidation.
-func parsePayload(p string) (space string, keys []string, err error) {
-	if len(p) < 2 || p[0] != payloadVersion || p[1] != opInvalidate {
-		return "", nil, errMalformed
+// parsePayload is the inverse of append.
+func parsePayload(p string) (c notice, err error) {
+	if len(p) < 2 || p[0] != payloadVersion || p[1] != opInvalidate && p[1] != opConfirm {
+		return notice{}, errMalformed
 	}
-	space, rest, ok := cutString(p[2:])
-	if !ok {
-		return "", nil, errMalformed
+	confirm := p[1] == opConfirm
+	rest, ok := p[2:], true
+	if c.space, rest, ok = cutString(rest); !ok {
+		return notice{}, errMalformed
+	}
+	if confirm {
+		if rest, ok = c.cutConfirm(rest); !ok {
+			return notice{}, errMalformed
+		}
 	}
 	count, rest, ok := cutUvarint(rest)
 	if !ok || count > maxKeys {
-		return "", nil, errMalformed
+		return notice{}, errMalformed
 	}
-	keys = make([]string, count)
-	for i := range keys {
-		if keys[i], rest, ok = cutString(rest); !ok || len(keys[i]) > MaxKey {
-			return "", nil, errMalformed
+	c.keys = make([]string, count)
+	for i := range c.keys {
+		if c.keys[i], rest, ok = cutString(rest); !ok || len(c.keys[i]) > MaxKey {
+			return notice{}, errMalformed
 		}
 	}
 	if rest != "" {
-		return "", nil, errMalformed
+		return notice{}, errMalformed
 	}
-	return space, keys, nil
+	return c, nil
+}
+
+// cutConfirm reads what an 'f' has that an 'i' has not.
+func (c *notice) cutConfirm(p string) (rest string, ok bool) {
+	if len(p) < nodeName {
+		return "", false
+	}
+	c.writer = p[:nodeName]
+	life, rest, ok := cutUvarint(p[nodeName:])
+	if !ok || life > uint64(maxFence.Milliseconds()) || life > 0 && len(rest) < len(c.fence) {
+		return "", false
+	}
+	if c.life = time.Duration(life) * time.Millisecond; life > 0 {
+		rest = rest[copy(c.fence[:], rest):]
+	}
+	return rest, true
 }
 
 func cutString(p string) (s, rest string, ok bool) {

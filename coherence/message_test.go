@@ -4,13 +4,37 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/tiercache/tiercache/internal/token"
 )
+
+// appendPayload encodes an invalidation that nobody has to confirm.
+func appendPayload(dst []byte, space string, keys []string) []byte {
+	return notice{space: space, keys: keys}.append(dst)
+}
+
+// fenced is the notice of a write of keys of space s by node NODENAME.
+func fenced(life time.Duration, keys ...string) notice {
+	c := notice{space: "s", keys: keys, writer: "NODENAME", life: life}
+	if life > 0 {
+		c.fence = token.Token{1, 2, 3}
+	}
+	return c
+}
+
+func (c notice) equal(d notice) bool {
+	same := slices.Equal(c.keys, d.keys)
+	c.keys, d.keys = nil, nil
+	return same && reflect.DeepEqual(c, d)
+}
 
 // text is the wire form of an entry, as APPEND writes it.
 func (e entry) text() string {
@@ -22,9 +46,17 @@ func TestPayloadRoundTrip(t *testing.T) {
 		space := rapid.String().Draw(t, "space")
 		key := rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, MaxKey), func(b []byte) string { return string(b) })
 		keys := rapid.SliceOfN(key, 0, 20).Draw(t, "keys")
-		gotSpace, gotKeys, err := parsePayload(string(appendPayload(nil, space, keys)))
-		if err != nil || gotSpace != space || !slices.Equal(gotKeys, keys) {
-			t.Fatalf("parsePayload = %q, %q, %v, want %q, %q", gotSpace, gotKeys, err, space, keys)
+		want := notice{space: space, keys: keys}
+		if rapid.Bool().Draw(t, "to be confirmed") {
+			want.writer = rapid.StringMatching(`[A-Z2-7]{8}`).Draw(t, "writer")
+			want.life = time.Duration(rapid.Int64Range(0, maxFence.Milliseconds()).Draw(t, "life")) * time.Millisecond
+			if want.life > 0 {
+				copy(want.fence[:], rapid.SliceOfN(rapid.Byte(), token.Size, token.Size).Draw(t, "fence"))
+			}
+		}
+		got, err := parsePayload(string(want.append(nil)))
+		if err != nil || !got.equal(want) {
+			t.Fatalf("parsePayload = %+v, %v, want %+v", got, err, want)
 		}
 	})
 }
@@ -48,14 +80,14 @@ func TestLimitsOfAPayload(t *testing.T) {
 	for i := range keys {
 		keys[i] = strings.Repeat("k", MaxKey)
 	}
-	if _, _, err := parsePayload(string(appendPayload(nil, "s", keys))); err != nil {
+	if _, err := parsePayload(string(appendPayload(nil, "s", keys))); err != nil {
 		t.Errorf("%d keys of %d bytes: %v", maxKeys, MaxKey, err)
 	}
 	for name, keys := range map[string][]string{
 		"too many keys": make([]string, maxKeys+1),
 		"too long":      {strings.Repeat("k", MaxKey+1)},
 	} {
-		if _, _, err := parsePayload(string(appendPayload(nil, "s", keys))); err == nil {
+		if _, err := parsePayload(string(appendPayload(nil, "s", keys))); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -93,10 +125,16 @@ func TestMalformedPayloads(t *testing.T) {
 		"length in a longer form":  "\x01i\x81\x00s\x00",
 		"count in a longer form":   "\x01i\x01s\x80\x00",
 		"key over the limit":       string(appendPayload(nil, "s", []string{strings.Repeat("k", MaxKey+1)})),
+		"no writer":                "\x01f\x01s",
+		"writer cut":               "\x01f\x01sNODENAM",
+		"no life":                  "\x01f\x01sNODENAME",
+		"life over the limit":      "\x01f\x01sNODENAME\x81\xdd\xdb\x01" + strings.Repeat("t", 16) + "\x01\x01k",
+		"token cut":                "\x01f\x01sNODENAME\x01tttt",
+		"no keys behind a token":   "\x01f\x01sNODENAME\x01" + strings.Repeat("t", 16),
 		"more keys than the limit": string(appendPayload(nil, "s", make([]string, maxKeys+1))),
 	} {
-		if space, keys, err := parsePayload(p); err == nil {
-			t.Errorf("%s: parsePayload(%q) = %q, %q", name, p, space, keys)
+		if c, err := parsePayload(p); err == nil {
+			t.Errorf("%s: parsePayload(%q) = %+v", name, p, c)
 		}
 	}
 }
@@ -112,6 +150,8 @@ func TestGoldenPayload(t *testing.T) {
 		"three": appendPayload(nil, "a.b_c-9", []string{"", "\x00\xff|", "schön"}),
 		"none":  appendPayload(nil, "s", nil),
 		"long":  appendPayload(nil, "s", []string{strings.Repeat("k", 200)}),
+		"fence": fenced(3*time.Second, "42").append(nil),
+		"heard": fenced(0, "42").append(nil),
 	}
 	lines := strings.Split(strings.TrimSpace(string(golden)), "\n")
 	if len(lines) != len(cases) {
@@ -145,16 +185,18 @@ func FuzzEntry(f *testing.F) {
 func FuzzPayload(f *testing.F) {
 	f.Add(string(appendPayload(nil, "product", []string{"1", "2"})))
 	f.Add("\x01i\x81\x00s\x00")
+	f.Add(string(fenced(time.Second, "1").append(nil)))
+	f.Add(string(fenced(0, "1", "2").append(nil)))
 	f.Fuzz(func(t *testing.T, p string) {
-		space, keys, err := parsePayload(p)
+		c, err := parsePayload(p)
 		if err != nil {
 			return
 		}
-		if again := string(appendPayload(nil, space, keys)); again != p {
+		if again := string(c.append(nil)); again != p {
 			t.Errorf("%q is accepted and encoded as %q", p, again)
 		}
-		if len(keys) > maxKeys {
-			t.Errorf("%d keys accepted", len(keys))
+		if len(c.keys) > maxKeys || c.life > maxFence {
+			t.Errorf("%d keys and a fence of %v accepted", len(c.keys), c.life)
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -170,6 +171,18 @@ func (m *Monitor) unhandled() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return append([]string(nil), m.pending...)
+}
+
+// known returns the processes that were met and entered.
+func (m *Monitor) known() (processes []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for process := range m.seen {
+		if !slices.Contains(m.pending, process) {
+			processes = append(processes, process)
+		}
+	}
+	return processes
 }
 
 // enter marks the first pending process as handled.

@@ -29,8 +29,9 @@ func (t Instant) Sub(u Instant) time.Duration { return time.Duration(t - u) }
 // concurrent use. The package documentation lists its goroutines.
 type Node struct {
 	// Read on every hit, written at most once a probe.
-	lease atomic.Int64 // Instant up to which the node has proved itself in step
-	base  time.Time
+	lease   atomic.Int64 // Instant up to which the node has proved itself in step
+	assured atomic.Int64 // the same, by probes that entered it in the registry
+	base    time.Time
 
 	gens    generations
 	history history
@@ -40,6 +41,10 @@ type Node struct {
 	journal journal
 	memory  memory
 	members membership
+
+	attest   attestation
+	debts    debts
+	audience audience
 
 	cfg     Config
 	name    string
@@ -129,6 +134,8 @@ func newNode(cfg Config) *Node {
 		},
 	}
 	n.lease.Store(-1)
+	n.assured.Store(-1)
+	n.debts.more = make(chan struct{}, 1)
 	n.sub.confirmed.Store(math.MaxInt64)
 	n.prober.wall = time.Now
 	n.journal.init(n)
@@ -161,6 +168,7 @@ func (n *Node) start(joining context.Context) error {
 	n.ended.Go(func() { n.probeLoop(ctx) })
 	n.ended.Go(func() { n.receiveLoop(ctx) })
 	n.ended.Go(func() { n.journal.loop(ctx) })
+	n.ended.Go(func() { n.confirmLoop(ctx) })
 
 	first, stop := context.WithTimeout(joining, 4*n.cfg.Timeout)
 	defer stop()
@@ -211,7 +219,10 @@ func (n *Node) extend(s Instant) {
 	n.stepped.fire()
 }
 
-func (n *Node) dropLease() { n.lease.Store(-1) }
+func (n *Node) dropLease() {
+	n.assured.Store(-1)
+	n.lease.Store(-1)
+}
 
 // State of a node.
 type State uint8
@@ -263,7 +274,10 @@ func (n *Node) when(ctx context.Context, holds func() bool) error {
 // one Timeout and says ErrAdrift then, so that a dead Redis costs no more. With
 // Config.Warm the node must be known to all others as well.
 func (n *Node) Settle(ctx context.Context) error {
-	settled := func() bool { return n.Leased(n.Now()) && n.admitted() }
+	return n.settle(ctx, func() bool { return n.Leased(n.Now()) && n.admitted() })
+}
+
+func (n *Node) settle(ctx context.Context, settled func() bool) error {
 	if settled() || mutant.NoSettle {
 		return nil
 	}
@@ -297,6 +311,7 @@ func (n *Node) Close() error {
 		n.cancel()
 		n.ended.Wait()
 		n.dropLease()
+		n.unlist(context.Background())
 		n.leave()
 		n.monitor.detach()
 		n.result = errors.Join(unconfirmed, n.clients.close())

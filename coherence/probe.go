@@ -116,7 +116,7 @@ func (n *Node) probe(ctx context.Context) error {
 	}
 	sent := n.history.held()
 	s := n.Now()
-	r, err := n.readBus(ctx, s)
+	r, attested, err := n.attestOrRead(ctx, sent, s)
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,9 @@ func (n *Node) probe(ctx context.Context) error {
 	}
 	n.prober.proved, n.prober.forked = s, false
 	n.extend(s)
+	if attested {
+		n.assure(s)
+	}
 	return n.attend(ctx, r.version)
 }
 
@@ -167,6 +170,8 @@ func (n *Node) probe(ctx context.Context) error {
 // order: a load that took its generation after the flush must not hold a value
 // of an epoch that was current before it (I11).
 func (n *Node) void(r report, why Event) {
+	n.rebirth(n.Now(), 0)
+	n.estrange()
 	if mutant.FlushFirst {
 		n.gens.flush()
 	}
@@ -218,6 +223,8 @@ func (n *Node) enterProcesses(ctx context.Context) error {
 		if err != nil && !errors.Is(err, errSuperseded) {
 			return err
 		}
+		n.rebirth(n.Now(), 0)
+		n.estrange()
 		n.monitor.enter()
 	}
 	return nil

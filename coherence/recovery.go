@@ -198,7 +198,7 @@ func (n *Node) repeat(ctx context.Context, run *script.Runner) error {
 	}
 	lost := n.memory.cut(n.recovery.ancestor)
 	for space, keys := range bySpace(lost) {
-		if err := space.announceBy(ctx, run, n.members.id(), keys); err != nil {
+		if _, err := space.announceBy(ctx, run, announcing{space: space, id: n.members.id()}, keys); err != nil {
 			n.memory.restore(lost)
 			return err
 		}

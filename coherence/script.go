@@ -18,6 +18,10 @@ var (
 	confirmSource string
 	//go:embed script/beat.lua
 	beatSource string
+	//go:embed script/attest.lua
+	attestSource string
+	//go:embed script/expel.lua
+	expelSource string
 	//go:embed script/recover.lua
 	recoverSource string
 
@@ -25,5 +29,7 @@ var (
 	meetScript    = script.New(meetSource, true)
 	confirmScript = script.New(confirmSource, false)
 	beatScript    = script.New(mutant.Script("beat", beatSource), true)
+	attestScript  = script.New(mutant.Script("attest", attestSource), true)
+	expelScript   = script.New(mutant.Script("expel", expelSource), true)
 	recoverScript = script.New(mutant.Script("recover", recoverSource), true)
 )

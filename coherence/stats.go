@@ -14,12 +14,14 @@ type Stats struct {
 	Forks         uint64 // losses of Redis' history found by the probe
 	Kept          uint64 // Redis processes that took over and whose values were kept
 	Repeated      uint64 // own announcements made again because a process that took over had lost them
+	Confirmed     uint64 // announcements of others confirmed by this node
+	Outwaited     uint64 // nodes that did not confirm an announcement of this one
 	Malformed     uint64 // messages that could not be understood
 	Journal       int    // failed invalidations being retried now
 }
 
 type counters struct {
-	probes, probeFailures, messages, repaired, announced, subscribed, deaf, forks, kept, repeated, malformed atomic.Uint64
+	probes, probeFailures, messages, repaired, announced, subscribed, deaf, forks, kept, repeated, confirmed, outwaited, malformed atomic.Uint64
 }
 
 // Stats returns the node's counters.
@@ -28,6 +30,7 @@ func (n *Node) Stats() Stats {
 	return Stats{
 		Probes: c.probes.Load(), ProbeFailures: c.probeFailures.Load(), Messages: c.messages.Load(),
 		Repaired: c.repaired.Load(), Announced: c.announced.Load(), Subscribed: c.subscribed.Load(),
-		Deaf: c.deaf.Load(), Forks: c.forks.Load(), Kept: c.kept.Load(), Repeated: c.repeated.Load(), Malformed: c.malformed.Load(), Journal: int(n.journal.size.Load()),
+		Deaf: c.deaf.Load(), Forks: c.forks.Load(), Kept: c.kept.Load(), Repeated: c.repeated.Load(), Confirmed: c.confirmed.Load(), Outwaited: c.outwaited.Load(),
+		Malformed: c.malformed.Load(), Journal: int(n.journal.size.Load()),
 	}
 }

@@ -95,9 +95,8 @@ func (b *batch[V]) lookUp(ctx context.Context) {
 		p.call.Begin(now)
 	}
 	var ask []*passenger[V]
-	inStep := c.node.Leased(now)
 	for _, p := range b.ready {
-		if inStep && !c.space.Pending(p.key) {
+		if c.asks(p.key) {
 			ask = append(ask, p)
 		} else {
 			b.distrust(p)
@@ -145,7 +144,7 @@ func (b *batch[V]) acquire(ctx context.Context) {
 	})
 	var giveUp []fill // the leases may be ours all the same
 	for _, p := range asking {
-		if p.do == distrust {
+		if p.do == distrust || b.cache.strong && p.do == bypass {
 			giveUp = append(giveUp, fill{key: p.key, lease: p.token.String()})
 		}
 	}
@@ -204,8 +203,13 @@ func (b *batch[V]) route(ctx context.Context, p *passenger[V], rec record) {
 }
 
 func (b *batch[V]) distrust(p *passenger[V]) {
-	p.call.Weaken()
-	p.do = distrust
+	if b.cache.strong {
+		p.call.Seal()
+		p.do = bypass
+	} else {
+		p.call.Weaken()
+		p.do = distrust
+	}
 	b.fetch = append(b.fetch, p)
 }
 

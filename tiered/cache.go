@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
 
@@ -20,6 +22,8 @@ type Cache[V any] struct {
 	space   *coherence.Space
 	auditor *auditor[V]   // nil: off; every hit asks, and has read the fields beside it
 	bound   time.Duration // MaxStale
+	strong  bool          // not Bounded: reads need an assurance
+	window  time.Duration // for how long after a load a copy is served without a lease
 	cfg     Config[V]
 	local   *local[V]
 	remote  *remote
@@ -40,7 +44,12 @@ type Cache[V any] struct {
 // New opens a cache of V on a node. A process opens a name once at a time. The
 // error names every field at fault.
 func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
+	var disagreement error
+	if node != nil {
+		cfg, disagreement = cfg.agree(node.Config())
+	}
 	cfg, err := cfg.resolve()
+	err = errors.Join(err, disagreement)
 	if node == nil {
 		err = errors.Join(errors.New("tiered.New: the node is nil"), err)
 	}
@@ -49,13 +58,19 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 	}
 	c := &Cache[V]{node: node, cfg: cfg, bound: node.Config().MaxStale}
 	c.flights.MaxStale = c.bound
+	c.strong, c.window = cfg.Consistency != Bounded, c.bound
+	if c.strong && !mutant.StrongWindow {
+		c.window = math.MinInt64 / 2 // never
+	}
 	c.closing, c.close = context.WithCancelCause(context.Background())
 	c.source = source{timeout: cfg.LoadTimeout, running: &c.running, loads: &c.counts.loads, failed: &c.counts.loadErrors}
 	if cfg.SourceLimit > 0 {
 		c.source.limit = semaphore.NewWeighted(int64(cfg.SourceLimit))
 	}
 	c.remote = newRemote(node, cfg.Name, cfg.LeaseTTL, cfg.FenceTTL)
-	c.space, err = node.Space(coherence.SpaceConfig{Name: cfg.Name, Erase: c.remote.erase})
+	c.space, err = node.Space(coherence.SpaceConfig{
+		Name: cfg.Name, Erase: c.remote.erase, Acked: c.strong, Fence: cfg.FenceTTL,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,9 @@ type Config[V any] struct {
 	// <fleet>:<Name>:<id>. Matches [A-Za-z0-9_.-]+. Required.
 	Name string
 
+	// Consistency is what reads promise. Default Bounded.
+	Consistency Consistency
+
 	// TTL is how long a value counts as fresh. Default 5 min. It is a backstop
 	// for writes that bypass Update and Invalidate, not the means of coherence.
 	TTL time.Duration
@@ -78,7 +81,9 @@ type Config[V any] struct {
 	LeaseTTL time.Duration
 
 	// FenceTTL bounds an Update: the writer gets 0.8 of it. A process that
-	// crashes inside an Update keeps the key uncached for as long. Default 10 s.
+	// crashes inside an Update keeps the key uncached for as long. Default 10 s;
+	// if Consistency is not Bounded, DefaultStrongFenceTTL, and all processes must agree
+	// on it.
 	FenceTTL time.Duration
 
 	// WaitMax is the longest wait for another process's load; after it the

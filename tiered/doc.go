@@ -47,6 +47,29 @@
 // source, at most SourceLimit at once, and keeps what it loaded for MaxStale.
 // Update is refused (ErrNotWritten): what cannot be announced is not written.
 //
+// # Consistency
+//
+// MaxStale is right for a catalogue. Config.Consistency asks for more, cache by cache:
+//
+//   - Bounded, the default: nobody serves an older value for longer than MaxStale.
+//   - Acknowledged: after a write with the option Acked, nobody serves an older one.
+//   - Strong: reads are linearizable. Every write waits for all nodes before it writes
+//     the source: prices at checkout, permissions, switches.
+//
+// The last two are proved in package coherence under "Acknowledged announcements".
+// Their hits cost what others cost. A write costs a message to each node and back; one
+// node that does not answer holds up one write, for MaxStale at most. Nothing is served
+// from memory without Redis, nor for FenceTTL after a node has started and after Redis
+// has lost its data, when writes wait as well: reads load from the source then, one
+// load of a key at a time and one that waits. A source that is not linearizable itself
+// (lagging replicas) makes reads no better than it is.
+//
+// Who needs to see one particular write, and no more, carries a token instead: Issue
+// makes a write return it, AtLeast makes reads on any node heed it.
+//
+// A writer that was suspended for longer than its fence lived may overtake others: the
+// source can refuse it, see Fence.
+//
 // # Goroutines
 //
 // Loaders run in goroutines of their own, as do flights, batches of GetMany,
@@ -63,6 +86,12 @@
 //     until its context ends.
 //   - An Update whose writer failed with an error that is not RolledBack leaves
 //     its key uncached until FenceTTL is over.
+//   - Strong: Invalidate follows a write that was made elsewhere, so that until it has
+//     returned one node may serve the new value and another the old one. Reads are
+//     linearizable with respect to Update.
+//   - Strong: a writer that returns an error which is not RolledBack, or goes on after
+//     its context has ended, may change the source after the fence; no node knows then.
+//     Heed the context, or let the source check the Fence.
 //   - There is no Set: a value written to the source outside a fence cannot be
 //     cached safely, because two writers may end in two orders.
 package tiered

@@ -33,6 +33,10 @@ const (
 	// it does; do not write again for its sake.
 	ErrUnconfirmed = coherence.ErrUnconfirmed
 
+	// ErrUnheard: the keys were invalidated, but the context ended before every node had
+	// confirmed it. Within MaxStale they will have, or will serve nothing.
+	ErrUnheard = coherence.ErrUnheard
+
 	// ErrLoadTimeout: the loader ran for longer than LoadTimeout and did not
 	// heed its context. One that does returns an error of its own.
 	ErrLoadTimeout Error = "tiercache: the load took longer than LoadTimeout"

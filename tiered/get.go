@@ -31,7 +31,13 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 	life := c.lifetime(opts)
 	hash, now := c.space.Hash(key), c.node.Now()
 	if !life.bypass {
-		if e := c.hit(hash, key, now); e != nil {
+		var e *entry[V]
+		if life.strict {
+			e = c.find(hash, key, now, &life)
+		} else {
+			e = c.hit(hash, key, now)
+		}
+		if e != nil {
 			c.counts.localHits.add()
 			if c.auditor != nil {
 				c.auditor.sample(ctx, e, hash, now, load)
@@ -49,20 +55,35 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 	return c.fetch(ctx, key, hash, now, load, life)
 }
 
+// find is hit for a call whose options may ask for more.
+func (c *Cache[V]) find(hash uint64, key string, now coherence.Instant, life *lifetime) *entry[V] {
+	if life.behind {
+		c.space.Bump(key) // nothing older is served here any more, nor joined
+	}
+	e := c.hit(hash, key, now)
+	if life.strict && e != nil && (e.weak || !c.leased(now)) && !mutant.AtLeastWeak {
+		return nil
+	}
+	return e
+}
+
 // hit returns the local copy of key if it may be served to a read that began at
 // now. The order of the checks matters: a prober bumps generations before it
 // extends the lease, so the lease is read before the generation.
 func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V] {
 	inStep := mutant.NoLease || c.node.Leased(now)
+	if c.strong && !mutant.LeaseEnough {
+		inStep = c.node.Assured(now)
+	}
 	e := c.local.get(hash, key)
 	if e == nil || e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
 		return nil
 	}
 	if mutant.LeaseLate {
 		time.Sleep(c.bound)
-		inStep = c.node.Leased(now)
+		inStep = c.leased(now)
 	}
-	if inStep && !e.weak || now <= e.loaded.Add(c.bound) {
+	if inStep && !e.weak || now <= e.loaded.Add(c.window) {
 		return e
 	}
 	return nil
@@ -96,7 +117,7 @@ func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coher
 	if life.bypass {
 		return c.past(ctx, key, load)
 	}
-	t := flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.node.Leased(now)}
+	t := flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.leased(now), Strict: c.strong || life.strict}
 	if !c.enter() {
 		return none, ErrClosed
 	}
@@ -225,7 +246,7 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 // look reads the key. False: Redis is not to be asked, did not answer, or is not
 // to be believed.
 func (c *Cache[V]) look(ctx context.Context, r *reading[V]) (record, bool) {
-	if !c.node.Leased(c.node.Now()) && !mutant.NoBreaker || c.space.Pending(r.key) {
+	if !c.asks(r.key) {
 		return record{}, false
 	}
 	return c.believe(r, func() (record, error) { return c.remote.get(ctx, r.key) })
@@ -304,7 +325,7 @@ func (c *Cache[V]) enlist(ctx context.Context, r *reading[V]) (record, bool) {
 func (c *Cache[V]) hold(ctx context.Context, r *reading[V], lease string) (V, error) {
 	c.counts.tally(hold)
 	stop := c.renewing(ctx, lock{c.remote.prefix + r.key, lease})
-	v, took, err := c.loadOne(ctx, r)
+	v, took, err := c.loadOne(withFence(ctx, Fence{grantOf(lease), time.Now().Add(c.cfg.LoadTimeout)}), r)
 	stop()
 	rec, err := c.encode(tokenOf(lease), r, v, err, took)
 	f := fill{key: r.key, lease: lease}
@@ -342,8 +363,12 @@ func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 
 // weak loads without Redis. The copy is served for as long as the bound allows
 // even to a node that hears nothing, and never longer: the announcement of a
-// write that is still to come may have been applied here already.
+// write that is still to come may have been applied here already. Where reads are
+// linearizable it is not served at all.
 func (c *Cache[V]) weak(ctx context.Context, r *reading[V]) (V, error) {
+	if c.strong && !mutant.StrongWeak {
+		return c.bypass(ctx, r)
+	}
 	r.call.Weaken()
 	c.counts.tally(distrust)
 	v, took, err := c.loadOne(ctx, r)

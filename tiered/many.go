@@ -38,7 +38,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 	now := c.node.Now()
 	for _, key := range keys {
 		hash := c.space.Hash(key)
-		e := c.hit(hash, key, now)
+		e := c.find(hash, key, now, &life)
 		if e == nil || life.bypass {
 			missing = append(missing, key)
 			continue
@@ -117,7 +117,7 @@ func (c *Cache[V]) pastMany(ctx context.Context, keys []string, load BatchLoader
 func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.Instant, load BatchLoader[V], life lifetime, found map[string]V) (map[string]V, error) {
 	b := &batch[V]{cache: c, load: load}
 	seats := make(map[string]flight.Seat[V], len(keys))
-	inStep := c.node.Leased(now)
+	inStep := c.leased(now)
 	for _, key := range keys {
 		if _, twice := seats[key]; twice {
 			continue
@@ -132,7 +132,7 @@ func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.I
 			reading: reading[V]{key: key, hash: c.space.Hash(key), load: single(load), life: life},
 			landing: make(chan outcome[V], 1),
 		}
-		t := flight.Ticket{Key: key, Gen: c.space.Generation(p.hash), Now: now, Leased: inStep}
+		t := flight.Ticket{Key: key, Gen: c.space.Generation(p.hash), Now: now, Leased: inStep, Strict: c.strong || life.strict}
 		seat := c.flights.Enter(ctx, t, func(f *flight.Call[V]) (V, error) {
 			defer c.running.Done()
 			if f.Queued {

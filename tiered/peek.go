@@ -7,14 +7,15 @@ import (
 
 // Peek returns what the tiers hold and never loads. It returns ErrMiss if they
 // hold nothing that may be served, and ErrNotFound if they know that there is
-// no such record.
-func (c *Cache[V]) Peek(ctx context.Context, key string) (V, error) {
+// no such record. Of the options, AtLeast counts.
+func (c *Cache[V]) Peek(ctx context.Context, key string, opts ...Option) (V, error) {
 	var none V
 	if err := c.checkKey(key); err != nil {
 		return none, err
 	}
 	r := &reading[V]{key: key, hash: c.space.Hash(key), began: c.node.Now()}
-	if e := c.hit(r.hash, key, r.began); e != nil {
+	life := c.lifetime(opts)
+	if e := c.find(r.hash, key, r.began, &life); e != nil {
 		c.counts.localHits.add()
 		if e.negative {
 			return none, ErrNotFound

@@ -254,10 +254,11 @@ func (r *remote) lock(ctx context.Context, stamp [stampLength]byte, t token.Toke
 func (r *remote) lockKey(stamp [stampLength]byte) string { return r.locks + token.Token(stamp).Hex() }
 
 // raise fences a key and announces it. The returned id is the proof of the fence.
-func (r *remote) raise(ctx context.Context, key string, t token.Token) (id string, receipt coherence.Receipt, err error) {
+// With acked all nodes are to confirm that they know of it.
+func (r *remote) raise(ctx context.Context, key string, t token.Token, acked bool) (id string, receipt coherence.Receipt, err error) {
 	call := shared.Call{Script: script.Fence, Keys: []string{r.prefix + key},
 		Args: []any{t.String(), r.fence.Milliseconds(), r.space.InboxPrefix(), r.space.WakePayload(key)}}
-	reply, receipt, err := r.space.AnnounceBehind(ctx, call, key)
+	reply, receipt, err := r.space.AnnounceBehind(ctx, call, key, coherence.Fence{Token: t, Life: r.fence, Confirm: acked})
 	if err != nil {
 		return "", receipt, err
 	}

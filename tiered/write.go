@@ -28,6 +28,10 @@ type Writer[V any] func(ctx context.Context, key string) (V, error)
 // is; the key then stays uncached until FenceTTL is over, because the write is
 // in doubt, or becomes cacheable at once if the error is wrapped by RolledBack.
 //
+// In a Strong cache, and with the option Acked, the writer is called when all nodes
+// have confirmed that they know of it, or cannot serve what they hold: ctx bounds the
+// wait, which is MaxStale at most, or FenceTTL after Redis has lost its data.
+//
 // ErrNotWritten: the writer was not called. ErrUnconfirmed: the source was
 // written and the value is returned with the error; the invalidation is being
 // retried.
@@ -46,6 +50,10 @@ func (c *Cache[V]) Update(ctx context.Context, key string, write Writer[V], opts
 	w := &writing[V]{
 		reading: reading[V]{key: key, hash: c.space.Hash(key), life: c.lifetime(opts)},
 		token:   token.New(),
+	}
+	var err error
+	if w.acked, err = c.acks(w.life); err != nil {
+		return none, err
 	}
 	if err := c.fence(ctx, w); err != nil {
 		c.counts.notWritten.Add(1)
@@ -69,6 +77,7 @@ type writing[V any] struct {
 	id      string    // proof of the fence
 	sent    time.Time // when the fence was
 	receipt coherence.Receipt
+	acked   bool // all nodes are to confirm it
 }
 
 // fence keeps everybody from caching the key, and tells all nodes. An error
@@ -77,19 +86,40 @@ func (c *Cache[V]) fence(ctx context.Context, w *writing[V]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := c.node.Settle(ctx); err != nil {
+	settle := c.node.Settle
+	if w.acked {
+		settle = c.space.SettleAcked
+	}
+	if err := settle(ctx); err != nil {
 		return err
 	}
 	w.view, _ = c.node.View()
 	w.sent = time.Now()
 	var err error
-	if w.id, w.receipt, err = c.remote.raise(ctx, w.key, w.token); err == nil && time.Since(w.sent) > c.cfg.FenceTTL/2 {
+	w.id, w.receipt, err = c.remote.raise(ctx, w.key, w.token, w.acked)
+	if err == nil && !mutant.AfterWrite {
+		err = c.confirmed(ctx, w)
+	}
+	if err == nil && time.Since(w.sent) > c.cfg.FenceTTL/2 {
 		err = errors.New("fencing took more than half of FenceTTL")
 	}
 	if err != nil {
-		c.remote.withdraw(ctx, w.key, w.token.String())
+		c.withdraw(ctx, w, w.token.String())
 	}
 	return err
+}
+
+// withdraw ends a fence under which nothing was written.
+func (c *Cache[V]) withdraw(ctx context.Context, w *writing[V], id string) {
+	c.remote.withdraw(ctx, w.key, id)
+	c.lift(w)
+}
+
+// lift tells the nodes that have been asked to remember the fence that it has ended.
+func (c *Cache[V]) lift(w *writing[V]) {
+	if w.acked {
+		c.space.Lift(w.key, w.token)
+	}
 }
 
 // call runs the writer well within the fence's life, which began at the latest
@@ -98,8 +128,10 @@ func (w *writing[V]) call(ctx context.Context, write Writer[V], life time.Durati
 	if mutant.NoDeadline {
 		life = time.Hour
 	}
-	ctx, cancel := context.WithDeadline(ctx, w.sent.Add(life*8/10))
+	deadline := w.sent.Add(life * 8 / 10)
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	ctx = withFence(ctx, Fence{w.receipt.Stamp(), deadline})
 	began := time.Now()
 	defer func() {
 		took = time.Since(began)
@@ -118,7 +150,7 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 	deleted := saysNotFound(err) && !isRolledBack(err)
 	if err != nil && !deleted {
 		if isRolledBack(err) || mutant.WithdrawDoubt {
-			c.remote.withdraw(ctx, w.key, w.id)
+			c.withdraw(ctx, w, w.id)
 		}
 		return none, err // in doubt: the fence stays until it expires
 	}
@@ -140,11 +172,16 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 		if mutant.NoReannounce {
 			break
 		}
-		if err := c.space.Announce(ctx, w.key); err != nil {
+		if w.receipt, err = c.space.AnnounceAll(ctx, []string{w.key}, w.acked); err != nil {
 			c.counts.unconfirmed.Add(1)
 			return c.handOut(v), err
 		}
 	}
+	if mutant.AfterWrite {
+		_ = c.confirmed(ctx, w)
+	}
+	c.lift(w)
+	w.life.issued(w.receipt)
 	if deleted {
 		return none, ErrNotFound
 	}
@@ -159,7 +196,16 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 // ErrUnconfirmed: Redis did not confirm it. It is retried in the background and
 // this process bypasses its caches for the keys meanwhile, but other nodes may
 // serve the old value until it succeeds.
+//
+// In a Strong cache it returns when no node serves an older value; a read on another
+// node may see the source before it and an older copy after that, until then. ErrUnheard:
+// ctx ended before all nodes had confirmed it.
 func (c *Cache[V]) Invalidate(ctx context.Context, keys ...string) error {
+	return c.InvalidateMany(ctx, keys)
+}
+
+// InvalidateMany is Invalidate with options: Acked and Issue.
+func (c *Cache[V]) InvalidateMany(ctx context.Context, keys []string, opts ...Option) error {
 	for _, key := range keys {
 		if err := c.checkKey(key); err != nil {
 			return err
@@ -172,9 +218,17 @@ func (c *Cache[V]) Invalidate(ctx context.Context, keys ...string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	c.counts.invalidated.Add(uint64(len(keys)))
-	err := c.space.Announce(ctx, keys...)
+	life := c.lifetime(opts)
+	acked, err := c.acks(life)
 	if err != nil {
+		return err
+	}
+	c.counts.invalidated.Add(uint64(len(keys)))
+	receipt, err := c.space.AnnounceAll(ctx, keys, acked)
+	switch {
+	case err == nil:
+		life.issued(receipt)
+	case !errors.Is(err, ErrUnheard):
 		c.counts.unconfirmed.Add(1)
 	}
 	return err

@@ -37,7 +37,7 @@ func appendWraps(b *bus) {
 		b.want("n", b.announce("ff", "p").n, n)
 		b.want("slot "+slot, b.field(slot), fmt.Sprintf("%d|abc|ff|p", n))
 		b.want("n of the bus", b.field("n"), fmt.Sprint(n))
-		b.want("fields", b.rdb.HLen(b.ctx, b.key).Val(), int64(4))
+		b.want("fields", b.rdb.HLen(b.ctx, b.key).Val(), int64(5))
 	}
 }
 

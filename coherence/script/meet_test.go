@@ -10,7 +10,7 @@ func meetNew(b *bus) {
 	if skew := time.Since(time.UnixMilli(epoch)).Abs(); skew > time.Hour {
 		b.Errorf("epoch %d is %v off the clock", epoch, skew)
 	}
-	b.want("history", b.field("r:run:repl"), "1")
+	b.want("history", b.field("r:run:repl"), fmt.Sprint(epoch))
 	b.want("TTL", b.rdb.TTL(b.ctx, b.key).Val(), time.Duration(-1))
 }
 

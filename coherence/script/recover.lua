@@ -34,7 +34,7 @@ for i = 1, #fields do
   end
 end
 if wanted == 0 or missing > 0 then return {'open', n, nonce} end
-redis.call('HSET', KEYS[1], 'r:' .. ARGV[1], '1', 'v', string.format('%d', math.max(tonumber(h[4]) + 1, now)))
+redis.call('HSET', KEYS[1], 'r:' .. ARGV[1], string.format('%d', now), 'v', string.format('%d', math.max(tonumber(h[4]) + 1, now)))
 for i = 1, #fields do
   if string.match(fields[i], '^[qd]:') then redis.call('HDEL', KEYS[2], fields[i]) end
 end

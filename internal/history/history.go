@@ -24,6 +24,7 @@ type Versions []Version
 // Limits are what the caches promise.
 type Limits struct {
 	Bound           time.Duration // D
+	AtOnce          bool          // a write that has returned is seen by every read that begins later
 	Found, NotFound time.Duration // the longest that a record, or the lack of one, is served after it was read
 }
 
@@ -45,6 +46,10 @@ func (h Versions) LastDeleted(until time.Time) int {
 // falls when a grows: of all reads that returned one version, the last to begin decides.
 func (h Versions) Need(a time.Time, l Limits, found bool) (version int, rule string) {
 	due := a.Add(-l.Bound)
+	promised := due
+	if l.AtOnce {
+		promised = a
+	}
 	life := l.NotFound
 	if found {
 		life = l.Found
@@ -52,7 +57,7 @@ func (h Versions) Need(a time.Time, l Limits, found bool) (version int, rule str
 	for v := len(h); v > 0; v-- {
 		e := h[v-1]
 		switch {
-		case before(e.Covered, due):
+		case before(e.Covered, promised):
 			return v, "I1"
 		case before(e.Guarded, due):
 			return v, "I9"

@@ -79,6 +79,25 @@ const (
 	StampBlind = false // a stamp taken adrift is valid (I3)
 	ClockLate  = false // the Redis clock is taken for what it was when the reply arrived (I17)
 
+	// Acknowledged announcements.
+	NoAck        = false // nobody's confirmation is waited for (I16)
+	NoOutwait    = false // a node that does not confirm is not waited for (I16)
+	AttestLate   = false // a probe enters the registry after it has read the bus (I16)
+	NoGrace      = false // writers do not wait after a loss of history (I16)
+	NoYoung      = false // a node that has missed fences caches at once (I15)
+	NoLocalFence = false // fences that were announced are forgotten (I15)
+	LateFence    = false // the generation moves before the fence is known (I15)
+	LiftAny      = false // the end of a fence ends all fences of its key (I15)
+	AckFirst     = false // a node confirms before it has applied (I16)
+	AfterWrite   = false // the source is written before the nodes have confirmed (I15)
+	LeaseEnough  = false // strong reads need no assurance (I15)
+	StrongWindow = false // strong reads serve what was loaded within MaxStale (I15)
+	StrongWeak   = false // strong caches share loads without Redis (I15)
+	JoinLax      = false // strong reads join loads by their age (I15)
+	AtLeastBlind = false // a token asks for nothing
+	AtLeastWeak  = false // a token takes copies loaded without Redis
+	ForeignEpoch = false // an announcement to a bus that has lost its history counts (I16)
+
 	// Keeping values over a failover.
 	NoAdmission   = false // a node announces before the others know of it (I11)
 	LateVouch     = false // a node vouches whose life as a member had ended (I11)

@@ -84,6 +84,25 @@ var (
 	StampBlind = is("stampblind")
 	ClockLate  = is("clocklate")
 
+	// Acknowledged announcements.
+	NoAck        = is("noack")
+	NoOutwait    = is("nooutwait")
+	AttestLate   = is("attestlate")
+	NoGrace      = is("nograce")
+	NoYoung      = is("noyoung")
+	NoLocalFence = is("nolocalfence")
+	LateFence    = is("latefence")
+	LiftAny      = is("liftany")
+	AckFirst     = is("ackfirst")
+	AfterWrite   = is("afterwrite")
+	LeaseEnough  = is("leaseenough")
+	StrongWindow = is("strongwindow")
+	StrongWeak   = is("strongweak")
+	JoinLax      = is("joinlax")
+	AtLeastBlind = is("atleastblind")
+	AtLeastWeak  = is("atleastweak")
+	ForeignEpoch = is("foreignepoch")
+
 	// Keeping values over a failover.
 	NoAdmission   = is("noadmission")
 	LateVouch     = is("latevouch")

@@ -102,6 +102,29 @@ var table = []mutation{
 	{"announceacross", "I7", "coherence", "^TestGatedI7AnnouncementAcrossProcesses$"},
 	{"clocklate", "I17", "coherence", "^TestGatedI17RedisClockIsBounded$"},
 
+	// Acknowledged announcements.
+	{"noack", "I16", "coherence", "^TestGatedI16SilentNodeIsWaitedFor$"},
+	{"nooutwait", "I16", "coherence", "^TestGatedI16SilentNodeIsWaitedFor$"},
+	{"ackfirst", "I16", "coherence", "^TestGatedI16ApplyBeforeConfirming$"},
+	{"attestlate", "I16", "coherence", "^TestGatedI16WhoEntersReadsAfterwards$"},
+	{"expelblind", "I16", "coherence", "^TestGatedI16WhoReturnsStaysListed$"},
+	{"nograce", "I16", "coherence", "^TestGatedI16RegistryLost$/^noticed$"},
+	{"unlisted", "I16", "coherence", "^TestGatedI16RegistryLost$/^the_registry_alone$"},
+	{"foreignepoch", "I16", "coherence", "^TestGatedI16RegistryLost$/^another_epoch$"},
+	{"nolocalfence", "I15", "coherence", "^TestGatedI15FencesAreRemembered$"},
+	{"liftany", "I15", "coherence", "^TestGatedI15FencesAreRemembered$"},
+	{"latefence", "I15", "coherence", "^TestGatedI15FenceBeforeGeneration$"},
+	{"noyoung", "I15", "coherence", "^TestGatedI15WhoMissedFencesIsBarred$"},
+
+	// Strong caches and tokens.
+	{"afterwrite", "I16", "tiered", "^TestGatedI16NobodyServesWhenTheSourceIsWritten$"},
+	{"leaseenough", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^refused$"},
+	{"strongwindow", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^cut_off$"},
+	{"strongweak", "", "tiered", "^TestGatedStrongHerdWithoutRedis$"},
+	{"atleastblind", "", "tiered", "^TestGatedTokenIsSeen$"},
+	{"atleastweak", "", "tiered", "^TestGatedTokenTakesNoWeakLoad$/^copy$"},
+	{"joinlax", "", "tiered", "^TestGatedTokenTakesNoWeakLoad$/^load$"},
+
 	// Keeping values over a failover.
 	{"noadmission", "I11", "coherence", "^TestGatedI11NewcomerIsKnownFirst$"},
 	{"stranger", "I11", "coherence", "^TestGatedI11StrangerIsRefused$"},

@@ -155,8 +155,8 @@ func (s mixer) Get(ctx context.Context, key string, load tiered.Loader[Value], o
 // failing has errors of its own.
 type failing struct{ Store }
 
-func (s failing) Peek(ctx context.Context, key string) (Value, error) {
-	v, err := s.Store.Peek(ctx, key)
+func (s failing) Peek(ctx context.Context, key string, opts ...tiered.Option) (Value, error) {
+	v, err := s.Store.Peek(ctx, key, opts...)
 	if err == nil {
 		err = errors.New("out of order")
 	}

@@ -12,14 +12,15 @@ type reading struct {
 	verb   string
 	key    string
 	began  time.Time
-	owned  int // the newest version that must be seen because its write had returned on this node
+	call   int64 // see tick
+	owned  int   // the newest version that must be seen because its write had returned on this node
 }
 
 // reads notes the start of a read; to be called before it.
 func (l *Ledger) reads(m *member, verb, key string) reading {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return reading{m, verb, key, time.Now(), l.row(key).owned[m.name]}
+	return reading{m, verb, key, time.Now(), l.tick(), l.row(key).owned[m.name]}
 }
 
 // judge checks what a read returned: a version, or that there is no record.
@@ -39,6 +40,11 @@ func (l *Ledger) judge(r reading, v Value, found bool) {
 		l.violation(r.key, "%s of %s on %s: %+v was never stored under this key", r.verb, r.key, r.member.name, v)
 		return
 	}
+	value := got
+	if !found {
+		value = 0
+	}
+	l.observe(r.key, r.member.slot, access{value: value}, r.call, l.tick())
 	row.log.add("%s %s: %d found=%t, began %v ago", r.member.name, r.verb, got, found, time.Since(r.began))
 	if need, rule := row.versions.Need(r.began, l.times.limits(row.swift), found); got < need {
 		l.violation(r.key, "%s: %s of %s on %s, begun %v ago at %s, returned version %d (found=%t), want %d or later",
@@ -53,7 +59,7 @@ func (l *Ledger) judge(r reading, v Value, found bool) {
 
 // limits are those of a key: what a slow load returns may be as old as the load.
 func (t Times) limits(swift bool) history.Limits {
-	l := history.Limits{Bound: t.Bound, Found: t.Fresh + t.Stale + t.Slack, NotFound: t.NotFound + t.Slack}
+	l := history.Limits{Bound: t.Bound, AtOnce: t.Strong, Found: t.Fresh + t.Stale + t.Slack, NotFound: t.NotFound + t.Slack}
 	if !swift {
 		l.Found += t.Load
 		l.NotFound += t.Load

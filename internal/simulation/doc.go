@@ -22,13 +22,15 @@
 //	I12 one loader   herds on fresh keys while nothing is broken: one load in the fleet
 //	I13 idempotence  commands are sent twice, and again after others have done whole updates
 //	I14 own writes   every read, against the writes that had returned on its node
+//	I15 strong       porcupine, per key, on histories of a fleet with Times.Strong; I1 with no bound
+//	I16 strong       by its effect on I15
 //	I17 expiry       every read, against writes that nobody announced; every key has a TTL
 //	I18 shutdown     nodes are closed under load; a call or a Close that hangs is reported
 //
 // The errors that a call may return are enumerated too: any other one is a violation. So is a node that
 // is not in step again soon after everything was healed.
 //
-// Not seen here: the strong mode (I15, I16), failover and Cluster, hashes that collide, and clocks that
+// Not seen here: failover and Cluster, hashes that collide, and clocks that
 // step. Those have tests of their own; and most interleavings that chance finds rarely or never have a
 // gated test in the packages they concern.
 //

@@ -22,6 +22,7 @@ type Ledger struct {
 	violations []string
 	oldest     time.Duration // the oldest value served, counted from the return of the write that replaced it
 	tally      map[string]int
+	ticks      int64 // see tick
 }
 
 // row is the history of one key.
@@ -29,6 +30,9 @@ type row struct {
 	versions history.Versions
 	swift    bool           // loads of this key do not linger
 	owned    map[string]int // by member: the newest version whose write has returned there
+	done     operations     // since the last check that it is linearizable
+	past     bool           // written past the fleet: reads of it are not linearizable
+	state    int            // of the source then: a version, 0 for no record
 	log      trace
 }
 
@@ -39,6 +43,11 @@ type writing struct {
 	version int  // what it committed, 0: nothing
 	guarded bool
 	result  error // what the writer returned
+
+	call, committed int64 // see tick
+	client          int
+	deletes         bool
+	over            bool // Update has returned
 }
 
 func (w *writing) returns(err error) error {
@@ -92,10 +101,16 @@ func (l *Ledger) seed(key string) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	r := l.row(key)
+	r.past = r.past || len(r.versions) > 0
 	r.versions = append(r.versions, history.Version{Committed: now, Covered: now})
+	r.state = len(r.versions)
 }
 
-func (l *Ledger) begin() *writing { return &writing{began: time.Now()} }
+func (l *Ledger) begin() *writing {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &writing{began: time.Now(), call: l.tick()}
+}
 
 func (l *Ledger) called(op *writing) {
 	l.mu.Lock()
@@ -115,7 +130,10 @@ func (l *Ledger) commit(m *member, op *writing, key string, deleted bool) error 
 	op.guarded = !v.Guarded.IsZero()
 	r := l.row(key)
 	r.versions = append(r.versions, v)
-	op.version = len(r.versions)
+	op.version, op.deletes, op.committed = len(r.versions), deleted, l.tick()
+	if op.over { // its Update has returned long ago
+		l.observe(key, op.client, op.effect(), op.call, op.committed)
+	}
 	r.log.add("%s commits %d deleted=%t guarded=%t", m.name, op.version, deleted, op.guarded)
 	return nil
 }
@@ -125,6 +143,7 @@ func (l *Ledger) commitOutside(key string, deleted bool) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.row(key)
+	r.past = true
 	r.versions = append(r.versions, history.Version{Committed: time.Now(), Deleted: deleted})
 	r.log.add("outside commits %d deleted=%t", len(r.versions), deleted)
 	return len(r.versions)
@@ -138,12 +157,14 @@ func (l *Ledger) latest(key string) int {
 }
 
 // cover notes that a write of the version has returned: from now on the bound holds for it.
-func (l *Ledger) cover(key string, v int) {
+func (l *Ledger) cover(key string, v int) { l.coverFrom(key, v, time.Now()) }
+
+func (l *Ledger) coverFrom(key string, v int, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.row(key)
 	if v > 0 && r.versions[v-1].Covered.IsZero() {
-		r.versions[v-1].Covered = time.Now()
+		r.versions[v-1].Covered = at
 		r.log.add("covered %d", v)
 	}
 }

@@ -19,7 +19,7 @@ import (
 type Store interface {
 	Get(ctx context.Context, key string, load tiered.Loader[Value], opts ...tiered.Option) (Value, error)
 	GetMany(ctx context.Context, keys []string, load tiered.BatchLoader[Value], opts ...tiered.Option) (map[string]Value, error)
-	Peek(ctx context.Context, key string) (Value, error)
+	Peek(ctx context.Context, key string, opts ...tiered.Option) (Value, error)
 	Update(ctx context.Context, key string, write tiered.Writer[Value], opts ...tiered.Option) (Value, error)
 	Invalidate(ctx context.Context, keys ...string) error
 	Stats() tiered.Stats
@@ -71,8 +71,13 @@ func (f *Fleet) start(ctx context.Context, slot, incarnation int) (*member, erro
 	if err != nil {
 		return nil, errors.Join(err, m.rdb.Close(), link.Close())
 	}
+	consistency := tiered.Bounded
+	if t.Strong {
+		consistency = tiered.Strong
+	}
 	cache, err := tiered.New(m.node, tiered.Config[Value]{
-		Name: cacheName, TTL: t.Fresh, StaleTTL: t.Stale, NotFoundTTL: t.NotFound, Codec: codec.JSON(),
+		Consistency: consistency,
+		Name:        cacheName, TTL: t.Fresh, StaleTTL: t.Stale, NotFoundTTL: t.NotFound, Codec: codec.JSON(),
 		LoadTimeout: t.Load, LeaseTTL: t.Lease, FenceTTL: t.Fence, WaitMax: t.Wait, SourceLimit: 16, MaxLocalBytes: 1 << 20,
 	})
 	if err != nil {

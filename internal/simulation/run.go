@@ -25,6 +25,15 @@ func (f *Fleet) Run(length time.Duration) {
 	f.agree()
 }
 
+// RunStrong is Run for caches whose reads are linearizable, and checks that they are
+// whenever the fleet has come to rest. Counterexamples are drawn into the directory.
+func (f *Fleet) RunStrong(length time.Duration, dir string) {
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		f.Run(min(time.Until(end), 10*f.times.Calm))
+		f.Ledger.Linearizable(dir)
+	}
+}
+
 // employ starts the workers; they rest until the pace is set.
 func (f *Fleet) employ(do func(context.Context, *member)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -19,6 +19,7 @@ type Value struct {
 var (
 	errSource  = errors.New("simulation: the source failed")
 	errInDoubt = errors.New("simulation: the write is in doubt")
+	errTooLate = errors.New("simulation: the fence is over")
 	errDead    = errors.New("simulation: this process is dead")
 )
 
@@ -152,7 +153,7 @@ func (f *Fleet) writer(m *member, op *writing, p writePlan) tiered.Writer[Value]
 		if p.end == rollback {
 			return Value{}, op.returns(tiered.RolledBack(errSource))
 		}
-		if err := f.commitAs(p, m, op, key); err != nil {
+		if err := f.commitAs(ctx, p, m, op, key); err != nil {
 			return Value{}, op.returns(err)
 		}
 		if p.crash == afterCommit {
@@ -174,22 +175,25 @@ func (f *Fleet) writer(m *member, op *writing, p writePlan) tiered.Writer[Value]
 }
 
 // commitAs commits as the plan says: now, later or not at all.
-func (f *Fleet) commitAs(p writePlan, m *member, op *writing, key string) error {
+func (f *Fleet) commitAs(ctx context.Context, p writePlan, m *member, op *writing, key string) error {
 	switch doubtful := p.end == doubts || p.end == panics; {
 	case doubtful && p.idle:
 		return nil
 	case doubtful && p.late > 0:
 		f.running.Go(func() {
 			time.Sleep(p.late)
-			_ = f.commit(m, op, key, false) // a dead process commits nothing
+			_ = f.commit(ctx, m, op, key, false) // a dead process commits nothing
 		})
 		return nil
 	}
-	return f.commit(m, op, key, p.end == deletes)
+	return f.commit(ctx, m, op, key, p.end == deletes)
 }
 
 // commit changes the source, under a fence that must stand (I6).
-func (f *Fleet) commit(m *member, op *writing, key string, deleted bool) error {
+func (f *Fleet) commit(ctx context.Context, m *member, op *writing, key string, deleted bool) error {
+	if fence, ok := tiered.FenceFrom(ctx); f.times.Strong && ok && time.Now().After(fence.Deadline) {
+		return errTooLate // as a source does that knows the time
+	}
 	record, known := f.rig.Record(f.redisKey(key))
 	if err := f.Ledger.commit(m, op, key, deleted); err != nil {
 		return err

@@ -1,11 +1,16 @@
 package simulation
 
-import "time"
+import (
+	"time"
+
+	"github.com/tiercache/tiercache/tiered"
+)
 
 // Times are the durations that a fleet is run with.
 type Times struct {
 	Probe, Bound, Timeout     time.Duration // H, D, and the longest round trip
 	Warm                      time.Duration // coherence.Config.Warm
+	Strong                    bool          // caches are tiered.Strong, nothing is written past them, and I1 has no bound
 	Fence, Lease, Load, Wait  time.Duration // FenceTTL, LeaseTTL, LoadTimeout, WaitMax
 	Fresh, Stale, NotFound    time.Duration // TTL, StaleTTL, NotFoundTTL
 	Latency                   time.Duration // of the source, usually
@@ -29,6 +34,15 @@ func Defaults() Times {
 func Warm() Times {
 	t := Defaults()
 	t.Warm = 4 * time.Second
+	return t
+}
+
+// Strong are the times of a fleet whose reads are linearizable. It is busy, so that
+// operations on a key overlap.
+func Strong() Times {
+	t := Defaults()
+	t.Strong, t.Fence = true, tiered.DefaultStrongFenceTTL
+	t.Calm, t.Think, t.Hurry = 20*time.Second, 200*time.Millisecond, 20*time.Millisecond
 	return t
 }
 

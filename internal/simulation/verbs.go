@@ -87,6 +87,7 @@ func (f *Fleet) punctual(ctx context.Context, r reading, slack time.Duration) {
 func (f *Fleet) update(ctx context.Context, m *member, key string, p writePlan) error {
 	op := f.Ledger.begin()
 	v, err := m.store.Update(ctx, key, f.writer(m, op, p))
+	f.Ledger.ended(m, op, key, err == nil || errors.Is(err, tiered.ErrNotFound) || errors.Is(err, tiered.ErrUnconfirmed))
 	if m.dead.Load() {
 		return errDead
 	}
@@ -132,6 +133,8 @@ func (f *Fleet) invalidate(ctx context.Context, m *member, keys ...string) error
 	case m.dead.Load():
 		return errDead
 	case errors.Is(err, tiered.ErrClosed) && m.closing.Load():
+		return err
+	case errors.Is(err, tiered.ErrUnheard) && f.times.Strong:
 		return err
 	case err != nil && !errors.Is(err, tiered.ErrUnconfirmed):
 		f.Ledger.violate(keys[0], "Invalidate of %v on %s: error %v", keys, m.name, err)
@@ -182,8 +185,12 @@ func (c *claims) settle(l *Ledger, m *member, empty func() bool) {
 	if len(c.made) == 0 || !empty() || m.dead.Load() || m.spilled.Load() {
 		return
 	}
+	at := time.Now()
+	if l.times.Strong {
+		at = at.Add(l.times.Bound) // the journal does not wait for confirmations
+	}
 	for _, x := range c.made {
-		l.cover(x.key, x.version)
+		l.coverFrom(x.key, x.version, at)
 	}
 	l.add("settled claims", len(c.made))
 	c.made = nil
@@ -199,6 +206,9 @@ func (f *Fleet) settleClaims() {
 // herd sends everybody for a key that nobody has read before, and wants one load in the fleet (I12), be
 // it longer than a lease. Nothing may be broken.
 func (f *Fleet) herd() {
+	if f.times.Strong {
+		return // a node that is new loads for itself
+	}
 	key := fmt.Sprintf("herd%d", f.herds.Add(1))
 	f.Ledger.seed(key)
 	p := loadPlan{before: 5 * f.times.Latency, after: 5 * f.times.Latency}

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"sync/atomic"
 )
 
@@ -41,3 +42,12 @@ func (t Token) String() string { return string(t[:]) }
 
 // Hex returns 32 hexadecimal digits, the form for text and for bus nonces.
 func (t Token) Hex() string { return hex.EncodeToString(t[:]) }
+
+// Parse is the inverse of Hex.
+func Parse(text string) (t Token, err error) {
+	if len(text) != 2*Size {
+		return t, errors.New("token: not 32 hexadecimal digits")
+	}
+	_, err = hex.Decode(t[:], []byte(text))
+	return t, err
+}

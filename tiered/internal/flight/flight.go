@@ -25,6 +25,7 @@ type Ticket struct {
 	Gen    uint64            // the key's generation, taken before anything was read
 	Now    coherence.Instant // when the read began
 	Leased bool              // whether the node was in step then
+	Strict bool              // joins nothing whose age alone speaks for it
 }
 
 // A Call is one flight. It is begun by one read and shared by those that may.
@@ -98,7 +99,7 @@ func (g *Group[T]) joinable(c *Call[T], t Ticket) bool {
 	if c.sealed && !mutant.JoinSealed || c.Gen != t.Gen && !mutant.JoinGen {
 		return false
 	}
-	return c.pending || t.Leased && (!c.weak || mutant.JoinWeak) || mutant.JoinOld || t.Now <= c.begun.Add(g.MaxStale)
+	return c.pending || t.Leased && (!c.weak || mutant.JoinWeak) || mutant.JoinOld || (!t.Strict || mutant.JoinLax) && t.Now <= c.begun.Add(g.MaxStale)
 }
 
 func (g *Group[T]) begin(ctx context.Context, t Ticket, current *Call[T]) *Call[T] {

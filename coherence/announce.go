@@ -1,0 +1,239 @@
+package coherence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/mutant"
+	"github.com/tiercache/tiercache/internal/script"
+	"github.com/tiercache/tiercache/internal/token"
+)
+
+// Announce makes every node drop its copies of keys: it erases what the
+// processes share, then announces (256 keys a message), then drops the copies
+// here. Call it after the change was made. When it returns nil, no node serves
+// an older copy for longer than its MaxStale; of a space with SpaceConfig.Acked,
+// not at all.
+//
+// If Redis does not confirm it, the keys go to the journal and ErrUnconfirmed
+// is returned; ErrClosed if the node was closed meanwhile, and nothing will
+// announce them. A key of more than MaxKey bytes is an error and nothing is
+// done. The context bounds the wait, not the work: a change that was made must
+// be announced. If it ends while nodes have still to confirm, ErrUnheard is
+// returned.
+func (s *Space) Announce(ctx context.Context, keys ...string) error {
+	_, err := s.AnnounceAll(ctx, keys, s.acked)
+	return err
+}
+
+// AnnounceAll is Announce; confirm says whether it waits for all nodes. The receipt
+// is that of the last message.
+func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (Receipt, error) {
+	for _, k := range keys {
+		if len(k) > MaxKey {
+			return Receipt{}, fmt.Errorf("coherence: key %.64q... of space %q has %d bytes, more than %d", k, s.name, len(k), MaxKey)
+		}
+	}
+	if s.node.closed.Load() {
+		return Receipt{}, ErrClosed
+	}
+	if len(keys) == 0 {
+		return Receipt{}, nil
+	}
+	err := s.settle(ctx, confirm)
+	var made []Receipt
+	if err == nil {
+		made, err = s.announce(ctx, keys, confirm)
+	}
+	if errors.Is(err, errSwitched) {
+		if err = s.settle(ctx, confirm); err == nil {
+			made, err = s.announce(ctx, keys, confirm)
+		}
+	}
+	if err == nil {
+		return made[len(made)-1], s.heard(ctx, made)
+	}
+	if mutant.BumpFirst {
+		s.bumpAll(keys)
+	}
+	kept := s.node.journal.add(s, keys, err) // first: who reads the new generation must not trust Redis
+	s.bumpAll(keys)
+	if !kept {
+		return Receipt{}, fmt.Errorf("%w: space %q: not announced: %w", ErrClosed, s.name, err)
+	}
+	return Receipt{}, fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
+}
+
+func (s *Space) settle(ctx context.Context, confirm bool) error {
+	if confirm {
+		return s.SettleAcked(ctx)
+	}
+	return s.node.Settle(ctx)
+}
+
+// heard waits for the confirmations of announcements.
+func (s *Space) heard(ctx context.Context, made []Receipt) error {
+	for i, r := range made {
+		if err := s.node.Heard(ctx, r); err != nil {
+			release(s.node, made[i:])
+			return fmt.Errorf("%w: space %q: %w", ErrUnheard, s.name, err)
+		}
+	}
+	return nil
+}
+
+func release(n *Node, made []Receipt) {
+	for _, r := range made {
+		n.audience.close(r.nonce)
+	}
+}
+
+// announce is one attempt, of which all must have reached the same Redis process:
+// one that took over in between may lack what its predecessor erased.
+func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
+	id, err := s.node.voice()
+	if err != nil {
+		return nil, err
+	}
+	view, _ := s.node.View()
+	form := announcing{space: s, id: id, confirm: confirm}
+	if confirm {
+		if form.vantage, err = s.survey(); err != nil {
+			return nil, err
+		}
+		view = form.vantage.view
+	}
+	made, err = s.announceBy(ctx, s.node.data, form, keys)
+	if isStranger(err) {
+		s.node.expel()
+	}
+	if isUnlisted(err) {
+		s.node.doubt()
+		err = errSwitched
+	}
+	if err == nil && !s.node.Holds(view) && !mutant.AnnounceAcross {
+		err = errSwitched
+	}
+	if err != nil {
+		release(s.node, made)
+		return nil, err
+	}
+	return made, nil
+}
+
+// errSwitched: a Redis process that this node had not met answered a part of an
+// announcement.
+var errSwitched = errors.New("coherence: another Redis process took over during the announcement")
+
+// announceBy erases and announces. Data first, then the bus: whoever hears of a
+// change finds no older data (I7).
+func (s *Space) announceBy(ctx context.Context, run *script.Runner, form announcing, keys []string) (made []Receipt, err error) {
+	if s.erase != nil && !mutant.NoErase && !mutant.AnnounceFirst {
+		if err := s.erase(script.Through(ctx, run), keys); err != nil {
+			return nil, err
+		}
+	}
+	if mutant.AnnounceFirst {
+		defer s.erase(ctx, keys)
+	}
+	for len(keys) > 0 {
+		a := form
+		a.notice = notice{space: s.name, keys: keys[:min(len(keys), maxKeys)]}
+		keys = keys[len(a.notice.keys):]
+		s.node.prepare(&a)
+		bounded, cancel := s.node.bounded(ctx)
+		reply, err := run.Run(bounded, a.call.Script, a.call.Keys, a.call.Args...)
+		cancel()
+		var r Receipt
+		if err == nil {
+			r, err = s.node.appended(reply, &a)
+		}
+		if err != nil {
+			a.end()
+			return made, err
+		}
+		made = append(made, r)
+		s.bumpAll(a.notice.keys)
+	}
+	return made, nil
+}
+
+// A Fence is what a write that is under way announces: how long its key is fenced,
+// and under which token. Confirm asks all nodes to confirm that they know: wait for
+// them with Node.Heard.
+type Fence struct {
+	Token   token.Token
+	Life    time.Duration
+	Confirm bool
+}
+
+// AnnounceBehind runs first and then announces key, in this order and in one
+// round trip where the client allows it, and drops the copy here. It is of use
+// to packages of this module only: first is a fence.
+func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key string, fence Fence) (any, Receipt, error) {
+	id, err := s.node.voice()
+	if err != nil {
+		return nil, Receipt{}, err
+	}
+	a := announcing{space: s, id: id, confirm: fence.Confirm, notice: notice{space: s.name, keys: []string{key}}}
+	if fence.Confirm {
+		if a.vantage, err = s.survey(); err != nil {
+			return nil, Receipt{}, err
+		}
+		a.notice.fence, a.notice.life = fence.Token, fence.Life
+	}
+	s.node.prepare(&a)
+	call := a.call
+	if !mutant.StaleNonce {
+		// If the server had forgotten first alone, the announcement went ahead of it
+		// and must be made again: under its old nonce it would pass for made.
+		call.Again = func() []any {
+			s.node.prepare(&a)
+			return a.call.Args
+		}
+	}
+	ctx, cancel := s.node.bounded(ctx)
+	defer cancel()
+	if mutant.AppendFirst {
+		_, _ = s.node.data.Run(ctx, call.Script, call.Keys, call.Args...)
+	}
+	s.heed(a.notice) // nobody waits for this node
+	replies, err := s.node.data.Ordered(ctx, first, call)
+	if isStranger(err) {
+		s.node.expel()
+	}
+	if isUnlisted(err) {
+		s.node.doubt()
+	}
+	var receipt Receipt
+	if err == nil {
+		receipt, err = s.node.appended(replies[1].Value, &a)
+	}
+	if err != nil {
+		a.end()
+		return nil, Receipt{}, err
+	}
+	s.Bump(key)
+	return replies[0].Value, receipt, nil
+}
+
+// isUnlisted reports whether an announcement that was to be confirmed was refused
+// because the registry is another one than this node knows.
+func isUnlisted(err error) bool { return redis.HasErrorPrefix(err, "UNLISTED") }
+
+// Lift ends a fence that was announced: here at once, and on the other nodes when
+// they hear of it. If they do not, it lasts for its life there, which costs loads of
+// the source.
+func (s *Space) Lift(key string, t token.Token) {
+	s.fences.lift(key, t, s.node.Now())
+	s.node.debts.tell(liftPrefix + s.name + "|" + t.Hex() + "|" + key)
+}
+
+// Confirm is the call that answers 1 while the announcement stands in the ring.
+func (s *Space) Confirm(r Receipt) script.Call {
+	return script.Call{Script: confirmScript, Keys: []string{s.node.keys.bus}, Args: []any{r.slot, r.nonce}}
+}

@@ -1,0 +1,273 @@
+package coherence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/mutant"
+)
+
+// attestation is this node's part in acknowledged announcements. While a space
+// with SpaceConfig.Acked is open the node attests: each of its probes enters it in
+// the registry, a list of nodes in Redis, for whose confirmations writers wait.
+// Assurance is the lease of a probe that did: see "Acknowledged announcements".
+type attestation struct {
+	spaces   atomic.Int32           // open ones with Acked
+	listed   atomic.Bool            // the registry may name this node
+	registry atomic.Pointer[string] // the registry that named it last
+	since    atomic.Int64           // Instant from which on the announcements were followed without a gap
+	born     atomic.Int64           // Instant before which fences, leases and registries may have been lost
+
+	birth    uint64 // what born was computed from, ms of Redis; 0: a guess. The prober's
+	sequence uint64 // of the last ATTEST. The prober's
+	refused  bool   // that ATTEST was refused has been told. The prober's
+}
+
+// Assured reports whether at the instant t every announcement that waits for
+// confirmations had been applied here, or waits for this node still. It implies
+// Leased. It is never so while no space with SpaceConfig.Acked is open.
+func (n *Node) Assured(t Instant) bool { return int64(t) <= n.assured.Load() }
+
+// assure grants the assurance that a probe sent at s has earned. The lease has
+// been extended before.
+func (n *Node) assure(s Instant) {
+	n.assured.Store(max(n.assured.Load(), int64(s.Add(n.clients.lease))))
+	n.stepped.fire()
+}
+
+// doubt ends the assurance until the next probe: the registry, or the epoch, is
+// another one than this node knows.
+func (n *Node) doubt() {
+	n.assured.Store(-1)
+	n.wake()
+}
+
+// estrange notes that announcements may have been missed: fences that are unknown
+// here may stand. It comes before anything that makes the node believe in a
+// history that it has not followed.
+func (n *Node) estrange() { n.attest.since.Store(int64(n.Now())) }
+
+// rebirth notes when what Redis holds now came into being.
+func (n *Node) rebirth(at Instant, birth uint64) {
+	n.attest.birth = birth
+	n.attest.born.Store(int64(at))
+}
+
+// attestOrRead is what a probe reads. A node that attests enters the registry in
+// the same step; if that is refused the probe is an ordinary one.
+func (n *Node) attestOrRead(ctx context.Context, sent report, s Instant) (r report, attested bool, err error) {
+	if n.attest.spaces.Load() == 0 {
+		n.unlist(ctx)
+		r, err = n.readBus(ctx, s)
+		return r, false, err
+	}
+	n.attest.listed.Store(true)
+	if mutant.AttestLate {
+		if r, err = n.readBus(ctx, s); err == nil {
+			_, err = n.enlist(ctx, sent, s)
+		}
+		return r, err == nil, err
+	}
+	if r, err = n.enlist(ctx, sent, s); err == nil {
+		return r, true, n.unproxied(ctx)
+	}
+	var refused redis.Error
+	if !errors.As(err, &refused) || isPassing(err) {
+		return report{}, false, err
+	}
+	if !n.attest.refused {
+		n.attest.refused = true
+		n.event(Event{Kind: EventConfig, Note: "Redis refuses the registration of this node: reads of acknowledged caches go to the source", Err: err})
+	}
+	r, err = n.readBus(ctx, s)
+	return r, false, err
+}
+
+// enlist runs ATTEST.
+func (n *Node) enlist(ctx context.Context, sent report, s Instant) (report, error) {
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	a := &n.attest
+	a.sequence++
+	args := []any{n.name, n.clients.lease.Milliseconds(), a.sequence, sent.at.n}
+	for _, process := range n.monitor.known() {
+		args = append(args, process)
+	}
+	reply, err := n.control.Run(ctx, attestScript, n.keys.own(), args...)
+	if err != nil {
+		return report{}, err
+	}
+	received := n.Now()
+	fields, _ := reply.([]any)
+	if len(fields) != 8 {
+		return report{}, fmt.Errorf("coherence: ATTEST answered %v", reply)
+	}
+	seconds, micros, birth := decimal(fields[4]), decimal(fields[5]), decimal(fields[7])
+	registry, _ := fields[6].(string)
+	if seconds == 0 || birth == 0 || registry == "" {
+		return report{}, fmt.Errorf("coherence: ATTEST answered %v", reply)
+	}
+	now := time.Unix(int64(seconds), int64(micros)*1000)
+	n.clock.set(s, received, now)
+	if birth != a.birth { // first, so that nobody trusts the registry who takes it for older than it is
+		age := min(max(now.Sub(time.UnixMilli(int64(birth))), 0), maxAge)
+		n.rebirth(received.Add(-age), birth)
+	}
+	a.registry.Store(&registry)
+	return parseReport(fields[:4])
+}
+
+// maxAge stands for long ago.
+const maxAge = 24 * time.Hour
+
+func decimal(field any) uint64 {
+	text, _ := field.(string)
+	v, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+// unproxied reads INFO where each probe has to.
+func (n *Node) unproxied(ctx context.Context) error {
+	if !n.cfg.Proxied {
+		return nil
+	}
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	rdb, err := n.busClient(ctx)
+	if err != nil {
+		return err
+	}
+	pipe := rdb.Pipeline()
+	server, replication := pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	return n.noticeProcess(server.Val() + "\r\n" + replication.Val())
+}
+
+// unlist leaves the registry, so that nobody waits for this node. Nothing may be
+// served on its assurance from before.
+func (n *Node) unlist(ctx context.Context) {
+	if !n.attest.listed.Load() {
+		return
+	}
+	n.assured.Store(-1)
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
+	defer cancel()
+	if _, err := n.control.Run(ctx, expelScript, []string{n.keys.nodes}, n.name, ""); err == nil {
+		n.attest.listed.Store(false)
+	}
+}
+
+// SettleAcked is Settle for a caller that is about to announce something that all
+// nodes shall confirm. While a registry, fences or leases may have been lost that
+// others still act upon, it waits for as long as the context allows: for the life of
+// a fence after a Redis process has come up, or has lost its data.
+func (s *Space) SettleAcked(ctx context.Context) error {
+	n := s.node
+	if err := n.settle(ctx, func() bool { return n.Assured(n.Now()) && n.admitted() }); err != nil {
+		return err
+	}
+	for {
+		left := s.graceLeft()
+		switch {
+		case left <= 0:
+			return nil
+		case n.closed.Load():
+			return ErrClosed
+		case !n.Assured(n.Now()):
+			return ErrAdrift
+		}
+		pause(ctx, min(left, n.cfg.Probe))
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// graceLeft is how long fences, leases and registries may still be in force
+// somewhere that Redis has lost.
+func (s *Space) graceLeft() time.Duration {
+	if mutant.NoGrace {
+		return 0
+	}
+	return Instant(s.node.attest.born.Load()).Add(s.fenceLife()).Sub(s.node.Now())
+}
+
+// vantage is what is known of Redis when something is announced that all nodes are
+// to confirm.
+type vantage struct {
+	view     View
+	registry string
+}
+
+// survey returns the vantage for an announcement now. View and registry come first:
+// a newer one moves the birth before it can be seen.
+func (s *Space) survey() (v vantage, err error) {
+	view, known := s.node.View()
+	registry := s.node.attest.registry.Load()
+	if !known || registry == nil || !s.node.Assured(s.node.Now()) || s.graceLeft() > 0 {
+		return vantage{}, errSwitched
+	}
+	return vantage{view, *registry}, nil
+}
+
+// peer is a node whose confirmation is waited for.
+type peer struct {
+	name  string
+	value string        // its entry in the registry
+	lease time.Duration // of its probes
+}
+
+// parsePeers reads a part of the registry, without this node.
+func (n *Node) parsePeers(list any) []peer {
+	fields, _ := list.([]any)
+	var peers []peer
+	for pair := range slices.Chunk(fields, 2) {
+		if len(pair) < 2 {
+			break
+		}
+		name, _ := pair[0].(string)
+		value, _ := pair[1].(string)
+		if name != n.name {
+			lease, _ := parsePeer(value)
+			peers = append(peers, peer{name, value, lease})
+		}
+	}
+	return peers
+}
+
+// maxLease bounds what is believed of a registry: longer leases than half the life
+// of a fence are refused when a cache is opened.
+const maxLease = maxFence / 2
+
+// parsePeer reads a value of the registry: lease, sequence, number, seconds. One
+// that cannot be read has the longest lease.
+func parsePeer(value string) (lease time.Duration, number uint64) {
+	var ms, sequence, seconds uint64
+	if _, err := fmt.Sscanf(value, "%d|%d|%d|%d", &ms, &sequence, &number, &seconds); err != nil {
+		return maxLease, 0
+	}
+	return time.Duration(min(ms, uint64(maxLease.Milliseconds()))) * time.Millisecond, number
+}
+
+// expelGone takes nodes off the registry whose leases were waited for.
+func (n *Node) expelGone(ctx context.Context, gone []peer) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.Timeout)
+	defer cancel()
+	args := make([]any, 0, 2*len(gone))
+	for _, p := range gone {
+		args = append(args, p.name, p.value)
+	}
+	_, _ = n.data.Run(ctx, expelScript, []string{n.keys.nodes}, args...) // else the next writer waits as well
+}

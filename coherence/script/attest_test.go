@@ -1,0 +1,133 @@
+package script_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// attest enters a node that has applied entry number, and returns what it read.
+func (b *bus) attest(name string, sequence, number int64, processes ...any) []string {
+	b.Helper()
+	args := append([]any{name, 1000, sequence, number}, processes...)
+	v, err := b.run.Run(b.ctx, load(b, "attest.lua"), []string{b.key, b.nodes}, args...)
+	if err != nil {
+		b.Fatalf("ATTEST: %v", err)
+	}
+	var fields []string
+	for _, f := range v.([]any) {
+		fields = append(fields, f.(string))
+	}
+	return fields
+}
+
+func (b *bus) announceListed(registry string) ([]any, error) {
+	v, err := b.run.Run(b.ctx, b.append, []string{b.key, b.nodes}, b.prefix(), nonce(), "p", "", registry)
+	fields, _ := v.([]any)
+	return fields, err
+}
+
+func (b *bus) node(name string) string { return b.rdb.HGet(b.ctx, b.nodes, name).Val() }
+
+func attestReads(b *bus) {
+	empty := b.attest("A", 1, 0)
+	b.want("an empty bus", strings.Join(empty[:4], ","), ",,,")
+	b.greet("run:repl", 0, 0)
+	c := nonce()
+	r := b.announce(c, "p")
+	b.beat("m", time.Minute, 0, 0)
+	got := b.attest("A", 2, 1)
+	b.want("n", got[0], fmt.Sprint(r.n))
+	b.want("c", got[1], c)
+	b.want("e", got[2], r.epoch)
+	b.want("v", got[3], b.field("v"))
+	b.want("registry", got[6], empty[6])
+	if skew := time.Since(time.Unix(number(b, got[4]), 1000*number(b, got[5]))).Abs(); skew > time.Hour {
+		b.Errorf("the clock is %v off", skew)
+	}
+	b.want("entry", b.node("l:A"), "1000|2|1|"+got[4])
+	b.want("TTL", b.rdb.TTL(b.ctx, b.nodes).Val(), time.Duration(-1))
+	b.want("members", members(b.beat("m", time.Minute, 1, 1)), "[]")
+}
+
+// The birth is that of whatever is youngest.
+func attestBirth(b *bus) {
+	registry := number(b, b.attest("A", 1, 0)[6])
+	b.want("of the registry", b.attest("A", 1, 0)[7], fmt.Sprint(registry/1000))
+	b.rdb.HSet(b.ctx, b.key, "e", registry, "r:old", "1", "r:new", 2*registry)
+	b.want("of the epoch", b.attest("A", 2, 0, "old", "unknown")[7], fmt.Sprint(registry))
+	b.want("of a process", b.attest("A", 3, 0, "old", "new")[7], fmt.Sprint(2*registry))
+	b.rdb.HSet(b.ctx, b.nodes, "g", 4000*registry)
+	b.want("of another registry", b.attest("A", 4, 0, "new")[7], fmt.Sprint(4*registry))
+}
+
+func attestPrunes(b *bus) {
+	now := time.Now().Unix()
+	b.rdb.HSet(b.ctx, b.nodes, "l:old", fmt.Sprint("1000|1|1|", now-2*86400), "l:young", fmt.Sprint("1000|1|1|", now-3600), "l:odd", "rubbish")
+	b.attest("A", 1, 0)
+	b.want("who is left", fmt.Sprint(b.node("l:old"), b.node("l:odd"), b.node("l:young") != ""), "true")
+}
+
+func appendListed(b *bus) {
+	registry := b.attest("A", 1, 0)[6]
+	b.attest("B", 1, 0)
+	for _, other := range []string{"1", registry + "0"} {
+		if _, err := b.announceListed(other); !redis.HasErrorPrefix(err, "UNLISTED") {
+			b.Errorf("on registry %s: %v, want UNLISTED", other, err)
+		}
+	}
+	b.want("n", b.field("n"), "")
+	r, err := b.announceListed(registry)
+	if err != nil {
+		b.Fatal(err)
+	}
+	got := make(map[any]any)
+	list := r[5].([]any)
+	for i := 0; i < len(list); i += 2 {
+		got[list[i]] = list[i+1]
+	}
+	b.want("nodes", fmt.Sprint(got), fmt.Sprintf("map[A:%s B:%s]", b.node("l:A"), b.node("l:B")))
+	b.rdb.Del(b.ctx, b.nodes)
+	if _, err := b.announceListed(registry); !redis.HasErrorPrefix(err, "UNLISTED") {
+		b.Errorf("without a registry: %v, want UNLISTED", err)
+	}
+}
+
+func appendStamps(b *bus) {
+	stamp := func() int64 {
+		r, err := b.announceListed("")
+		if err != nil {
+			b.Fatal(err)
+		}
+		return number(b, r[4].(string))
+	}
+	first := stamp()
+	if skew := time.Since(time.UnixMicro(first)).Abs(); skew > time.Hour {
+		b.Errorf("stamp %d is %v off the clock", first, skew)
+	}
+	b.wantAbove("the second stamp", stamp(), first)
+	future := first + time.Hour.Microseconds()
+	b.rdb.HSet(b.ctx, b.key, "t", future)
+	b.want("after the clock went back", stamp(), future+1)
+}
+
+func expelStale(b *bus) {
+	expel := func(args ...any) int64 {
+		n, err := b.run.Run(b.ctx, load(b, "expel.lua"), []string{b.nodes}, args...)
+		if err != nil {
+			b.Fatalf("EXPEL: %v", err)
+		}
+		return n.(int64)
+	}
+	b.attest("A", 1, 0)
+	b.attest("B", 1, 0)
+	b.attest("C", 1, 0)
+	a, was := b.node("l:A"), b.node("l:B")
+	b.attest("B", 2, 0)
+	b.want("removed", expel("A", a, "B", was), int64(1))
+	b.want("once more", expel("A", a, "B", was), int64(0))
+	b.want("A and B", fmt.Sprint(b.node("l:A"), b.node("l:B") != ""), "true")
+	b.want("who leaves", expel("C", ""), int64(1))
+}
