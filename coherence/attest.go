@@ -175,18 +175,13 @@ func (n *Node) unlist(ctx context.Context) {
 // a fence after a Redis process has come up, or has lost its data.
 func (s *Space) SettleAcked(ctx context.Context) error {
 	n := s.node
-	if err := n.settle(ctx, func() bool { return n.Assured(n.Now()) && n.admitted() }); err != nil {
-		return err
-	}
 	for {
+		if err := n.settle(ctx, func() bool { return n.Assured(n.Now()) && n.admitted() }); err != nil {
+			return err
+		}
 		left := s.graceLeft()
-		switch {
-		case left <= 0:
+		if left <= 0 {
 			return nil
-		case n.closed.Load():
-			return ErrClosed
-		case !n.Assured(n.Now()):
-			return ErrAdrift
 		}
 		pause(ctx, min(left, n.cfg.Probe))
 		if ctx.Err() != nil {

@@ -13,14 +13,13 @@ import (
 	"github.com/tiercache/tiercache/tiered"
 )
 
-// openPermissions is a process with a cache of permissions. Its times are short so
-// that what a new fleet waits for, FenceTTL, is soon over.
+// openPermissions is a process with a cache of permissions.
 func openPermissions(addr string) (*tiered.Cache[bool], func()) {
 	opts := &redis.UniversalOptions{Addrs: []string{addr}, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second}
 	monitor := coherence.Instrument(opts)
 	rdb := redis.NewUniversalClient(opts)
 	node, err := coherence.Join(context.Background(), rdb, coherence.Config{
-		Fleet: "shop", Monitor: monitor, MaxStale: 300 * time.Millisecond, Timeout: 5 * time.Second,
+		Fleet: "shop", Monitor: monitor, Timeout: 5 * time.Second,
 		OnEvent: func(coherence.Event) {},
 	})
 	if err != nil {
@@ -29,7 +28,6 @@ func openPermissions(addr string) (*tiered.Cache[bool], func()) {
 	cache, err := tiered.New(node, tiered.Config[bool]{
 		Name:        "may-refund",
 		Consistency: tiered.Strong,
-		FenceTTL:    3 * time.Second,
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -38,7 +36,8 @@ func openPermissions(addr string) (*tiered.Cache[bool], func()) {
 }
 
 // Once a permission is revoked no process grants it any more, though all of them
-// answer from their own memory.
+// answer from their own memory. (The first write of a fleet that has just come up waits
+// for FenceTTL.)
 func ExampleConsistency() {
 	server, err := redistest.StartEmbedded() // your Redis
 	if err != nil {

@@ -47,17 +47,8 @@ type lifetime struct {
 
 func (c *Cache[V]) lifetime(opts []Option) lifetime {
 	l := lifetime{ttl: c.cfg.TTL, stale: c.cfg.StaleTTL}
-	if len(opts) > 0 {
-		c.heed(&l, opts)
-	}
-	return l
-}
-
-// heed changes l as the options say.
-func (c *Cache[V]) heed(l *lifetime, opts []Option) {
 	for i := range opts {
-		o := &opts[i]
-		switch o.kind {
+		switch o := &opts[i]; o.kind {
 		case optionTTL:
 			l.ttl = max(o.d, time.Millisecond)
 		case optionStaleTTL:
@@ -73,4 +64,5 @@ func (c *Cache[V]) heed(l *lifetime, opts []Option) {
 			l.behind = l.behind || !c.includes(o.token)
 		}
 	}
+	return l
 }
