@@ -28,7 +28,9 @@ inline land(i) {
 
 // A load that lost its lease, in Redis as it is and as it may become, has nothing left to do.
 inline moot(i) {
-#ifndef NO_TOKEN
+#if defined(NO_TOKEN) || defined(JOIN_GEN)
+	skip // with these guards off it can do harm
+#else
 	if
 	:: fl[i].pc == LOADED && !fl[i].refresh && !fl[i].past && !fl[i].gen && !fl[i].again &&
 	   !(R.kind == LEASE && R.owner == i) && !(S.kind == LEASE && S.owner == i) -> land(i)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -68,6 +69,8 @@ var configurations = []trial{
 	{name: "full", options: full},
 	{name: "full-own", options: "UPDATES=0 MAXENTRY=3 WATCHED=0 ROLLBACKS=1"},
 	{name: "warm", options: warm},
+	{name: "warm-update", options: "UPDATES=2 MAXENTRY=3 WATCHED=1 WRITERS=1 ROLLBACKS=1 WARM"},
+	{name: "full-update", options: "UPDATES=2 MAXENTRY=3 WATCHED=1 WRITERS=1 ROLLBACKS=1"},
 	{name: "crash", options: "UPDATES=0 MAXENTRY=2 WATCHED=1 WRITERS=1 ROLLBACKS=1 CRASHES=1"},
 	{name: "refresh", options: refresh},
 	{name: "updates", options: updates},
@@ -76,6 +79,12 @@ var configurations = []trial{
 	{name: "mixed-own", options: "UPDATES=1 MAXENTRY=3 WATCHED=0"},
 	{name: "announce", options: announce},
 	{name: "fine", options: fine},
+}
+
+// deep configurations must hold as well; they take minutes and 3 GB each.
+var deep = []trial{
+	{name: "deep-mixed", options: "UPDATES=1 MAXENTRY=3 WATCHED=1 ROLLBACKS=1"},
+	{name: "deep-late", options: late},
 }
 
 // switches must be noticed, each by the failure of a property.
@@ -133,8 +142,11 @@ var switches = []trial{
 	{guard: "NO_REWIND", options: warm, expect: "I1"},
 }
 
-func trials() []trial {
-	all := append([]trial(nil), configurations...)
+func trials(withDeep bool) []trial {
+	all := slices.Clone(configurations)
+	if withDeep {
+		all = append(all, deep...)
+	}
 	for _, t := range switches {
 		t.name = t.guard
 		all = append(all, t)
