@@ -33,7 +33,7 @@ func (t trial) verdict(r result, err error) (line string, ok bool) {
 	say := ""
 	switch {
 	case t.guard == "" && r.whole:
-		say, ok = "holds       %-16s I1 I5 I6 I9 I11", true
+		say, ok = "holds       %-16s "+t.claims(), true
 	case t.guard == "" && r.errors > 0:
 		say = "VIOLATED    %-16s " + r.violated
 	case t.guard == "":
@@ -46,6 +46,22 @@ func (t trial) verdict(r result, err error) (line string, ok bool) {
 		say = "UNNOTICED   %-16s " + t.expect + " still holds in " + t.options
 	}
 	return fmt.Sprintf(say+": %d states, depth %d, %.0f MB, %.1f s", t.name, r.states, r.depth, r.memory, r.seconds), ok
+}
+
+// claims names the properties that the options can put to the test.
+func (t trial) claims() string {
+	has := func(option string) bool { return strings.Contains(" "+t.options+" ", " "+option) }
+	claims := "I1 I5 I6"
+	if !has("UPDATES=0 ") {
+		claims += " I9"
+	}
+	if has("ROLLBACKS=1 ") && !has("WARM ") {
+		claims += " I11"
+	}
+	if has("OWN ") {
+		claims += " I14"
+	}
+	return claims
 }
 
 // Configurations. WATCHED is the writer whose write the bound is checked of, OBSERVED
