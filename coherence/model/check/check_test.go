@@ -61,6 +61,16 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+func TestClaims(t *testing.T) {
+	for options, want := range map[string]string{
+		full: "I1 I5 I6 I11", fenced: "I1 I5 I6 I9 I11", warm: "I1 I5 I6", other + " OWN": "I1 I5 I6 I9 I14",
+	} {
+		if got := (trial{options: options}).claims(); got != want {
+			t.Errorf("%s claims %s, want %s", options, got, want)
+		}
+	}
+}
+
 var (
 	tested  = regexp.MustCompile(`(?m)^#(?:ifn?def (\w+)|if)|defined\((\w+)\)`)
 	choices = []string{"FINE", "LATE", "OWN", "REFRESH", "WARM", // configurations, not guards

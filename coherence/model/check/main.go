@@ -2,7 +2,7 @@
 // searched to the end without an error, and with each guard switched off spin must
 // find the counterexample of a property.
 //
-//	go run ./coherence/model/check [-run regexp] [-parallel n] [-v]
+//	go run ./coherence/model/check [-run regexp] [-parallel n] [-deep] [-v]
 //
 // It needs spin and gcc. It prints a line each, with -v the counterexamples too,
 // and ends with status 1 if a property fails, a search was cut short, or a switch
@@ -22,7 +22,8 @@ import (
 
 func main() {
 	only := flag.String("run", "", "run what has a name that matches this regular expression")
-	parallel := flag.Int("parallel", 2, "searches to run at once; each may take 2 GB")
+	parallel := flag.Int("parallel", 2, "searches to run at once; each may take 2 GB, a deep one 4")
+	withDeep := flag.Bool("deep", false, "also search the largest configurations")
 	trails := flag.Bool("v", false, "print the counterexamples")
 	sources := flag.String("model", "coherence/model", "the directory of the model")
 	flag.Parse()
@@ -43,7 +44,7 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
-	ok := run(&bench{dir: dir, files: files, trails: *trails}, pattern, max(*parallel, 1))
+	ok := run(&bench{dir: dir, files: files, trails: *trails}, trials(*withDeep), pattern, max(*parallel, 1))
 	if err := os.RemoveAll(dir); err != nil {
 		fatal(err)
 	}
@@ -58,13 +59,13 @@ func fatal(err error) {
 }
 
 // run reports whether everything that matches came out as the tables say.
-func run(b *bench, pattern *regexp.Regexp, parallel int) bool {
+func run(b *bench, all []trial, pattern *regexp.Regexp, parallel int) bool {
 	began := time.Now()
 	var wrong, done int
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	slots := make(chan struct{}, parallel)
-	for i, t := range trials() {
+	for i, t := range all {
 		if !pattern.MatchString(t.name) {
 			continue
 		}

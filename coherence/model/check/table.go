@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -32,7 +33,7 @@ func (t trial) verdict(r result, err error) (line string, ok bool) {
 	say := ""
 	switch {
 	case t.guard == "" && r.whole:
-		say, ok = "holds       %-16s I1 I5 I6 I9 I11", true
+		say, ok = "holds       %-16s "+t.claims(), true
 	case t.guard == "" && r.errors > 0:
 		say = "VIOLATED    %-16s " + r.violated
 	case t.guard == "":
@@ -45,6 +46,22 @@ func (t trial) verdict(r result, err error) (line string, ok bool) {
 		say = "UNNOTICED   %-16s " + t.expect + " still holds in " + t.options
 	}
 	return fmt.Sprintf(say+": %d states, depth %d, %.0f MB, %.1f s", t.name, r.states, r.depth, r.memory, r.seconds), ok
+}
+
+// claims names the properties that the options can put to the test.
+func (t trial) claims() string {
+	has := func(option string) bool { return strings.Contains(" "+t.options+" ", " "+option) }
+	claims := "I1 I5 I6"
+	if !has("UPDATES=0 ") {
+		claims += " I9"
+	}
+	if has("ROLLBACKS=1 ") && !has("WARM ") {
+		claims += " I11"
+	}
+	if has("OWN ") {
+		claims += " I14"
+	}
+	return claims
 }
 
 // Configurations. WATCHED is the writer whose write the bound is checked of, OBSERVED
@@ -68,6 +85,8 @@ var configurations = []trial{
 	{name: "full", options: full},
 	{name: "full-own", options: "UPDATES=0 MAXENTRY=3 WATCHED=0 ROLLBACKS=1"},
 	{name: "warm", options: warm},
+	{name: "warm-update", options: "UPDATES=2 MAXENTRY=3 WATCHED=1 WRITERS=1 ROLLBACKS=1 WARM"},
+	{name: "full-update", options: "UPDATES=2 MAXENTRY=3 WATCHED=1 WRITERS=1 ROLLBACKS=1"},
 	{name: "crash", options: "UPDATES=0 MAXENTRY=2 WATCHED=1 WRITERS=1 ROLLBACKS=1 CRASHES=1"},
 	{name: "refresh", options: refresh},
 	{name: "updates", options: updates},
@@ -76,6 +95,12 @@ var configurations = []trial{
 	{name: "mixed-own", options: "UPDATES=1 MAXENTRY=3 WATCHED=0"},
 	{name: "announce", options: announce},
 	{name: "fine", options: fine},
+}
+
+// deep configurations must hold as well; they take minutes and 3 GB each.
+var deep = []trial{
+	{name: "deep-mixed", options: "UPDATES=1 MAXENTRY=3 WATCHED=1 ROLLBACKS=1"},
+	{name: "deep-late", options: late},
 }
 
 // switches must be noticed, each by the failure of a property.
@@ -133,8 +158,11 @@ var switches = []trial{
 	{guard: "NO_REWIND", options: warm, expect: "I1"},
 }
 
-func trials() []trial {
-	all := append([]trial(nil), configurations...)
+func trials(withDeep bool) []trial {
+	all := slices.Clone(configurations)
+	if withDeep {
+		all = append(all, deep...)
+	}
 	for _, t := range switches {
 		t.name = t.guard
 		all = append(all, t)
