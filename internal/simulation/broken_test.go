@@ -39,7 +39,7 @@ func TestBrokenCachesAreCaught(t *testing.T) {
 				return slices.ContainsFunc(l.Violations(), func(v string) bool { return strings.HasPrefix(v, broken.want) })
 			}
 			l := play(t, cfg, func(f *Fleet) {
-				for round := 0; round < 30 && !caught(f.Ledger); round++ {
+				for round := 0; round < 200 && !caught(f.Ledger); round++ { // by chance: most take a few
 					f.Run(time.Second)
 				}
 			})
