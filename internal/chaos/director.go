@@ -96,6 +96,8 @@ func (d *director) enter(kind string, by int) {
 }
 
 func (d *director) say(format string, args ...any) {
+	d.mu.Lock() // both threads have something to say
+	defer d.mu.Unlock()
 	fmt.Fprintln(d.log, strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
 }
 
