@@ -101,6 +101,7 @@ var configurations = []trial{
 var deep = []trial{
 	{name: "deep-mixed", options: "UPDATES=1 MAXENTRY=3 WATCHED=1 ROLLBACKS=1"},
 	{name: "deep-late", options: late},
+	{name: "deep-warm-crash", options: warm + " CRASHES=1"},
 }
 
 // switches must be noticed, each by the failure of a property.
