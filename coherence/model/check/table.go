@@ -85,7 +85,6 @@ var configurations = []trial{
 	{name: "full", options: full},
 	{name: "full-own", options: "UPDATES=0 MAXENTRY=3 WATCHED=0 ROLLBACKS=1"},
 	{name: "warm", options: warm},
-	{name: "warm-update", options: "UPDATES=2 MAXENTRY=3 WATCHED=1 WRITERS=1 ROLLBACKS=1 WARM"},
 	{name: "full-update", options: "UPDATES=2 MAXENTRY=3 WATCHED=1 WRITERS=1 ROLLBACKS=1"},
 	{name: "crash", options: "UPDATES=0 MAXENTRY=2 WATCHED=1 WRITERS=1 ROLLBACKS=1 CRASHES=1"},
 	{name: "refresh", options: refresh},
@@ -101,6 +100,7 @@ var configurations = []trial{
 var deep = []trial{
 	{name: "deep-mixed", options: "UPDATES=1 MAXENTRY=3 WATCHED=1 ROLLBACKS=1"},
 	{name: "deep-late", options: late},
+	{name: "deep-warm-update", options: "UPDATES=2 MAXENTRY=3 WATCHED=1 WRITERS=1 ROLLBACKS=1 WARM"},
 	{name: "deep-warm-crash", options: warm + " CRASHES=1"},
 }
 
