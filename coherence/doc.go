@@ -172,6 +172,8 @@
 //   - On a Cluster, a master that is demoted and promoted again while a client
 //     keeps its connections is not met anew on these. Set ConnMaxLifetime where
 //     masters are switched back and forth by hand.
+//   - While the slot of a Cluster that holds the bus is migrated, nodes are adrift:
+//     reads go to the source and announcements are refused.
 //   - Eviction policies noeviction, volatile-lru and volatile-lfu are sound.
 //     allkeys-* may evict the bus, which is noticed and voids all copies;
 //     volatile-ttl and volatile-random may evict fences.
