@@ -52,15 +52,17 @@ func attestReads(b *bus) {
 	b.want("members", members(b.beat("m", time.Minute, 1, 1)), "[]")
 }
 
-// The birth is that of whatever is youngest.
+// The birth is that of whatever is youngest. The instants lie a year apart: no two are equal, and all of them stay below 2^53 us,
+// where Lua counts in single steps.
 func attestBirth(b *bus) {
-	registry := number(b, b.attest("A", 1, 0)[6])
-	b.want("of the registry", b.attest("A", 1, 0)[7], fmt.Sprint(registry/1000))
-	b.rdb.HSet(b.ctx, b.key, "e", registry, "r:old", "1", "r:new", 2*registry)
-	b.want("of the epoch", b.attest("A", 2, 0, "old", "unknown")[7], fmt.Sprint(registry))
-	b.want("of a process", b.attest("A", 3, 0, "old", "new")[7], fmt.Sprint(2*registry))
-	b.rdb.HSet(b.ctx, b.nodes, "g", 4000*registry)
-	b.want("of another registry", b.attest("A", 4, 0, "new")[7], fmt.Sprint(4*registry))
+	const year = 365 * 86400 * 1000
+	born := number(b, b.attest("A", 1, 0)[6]) / 1000
+	b.want("of the registry", b.attest("A", 1, 0)[7], fmt.Sprint(born))
+	b.rdb.HSet(b.ctx, b.key, "e", born+year, "r:old", "1", "r:new", born+2*year)
+	b.want("of the epoch", b.attest("A", 2, 0, "old", "unknown")[7], fmt.Sprint(born+year))
+	b.want("of a process", b.attest("A", 3, 0, "old", "new")[7], fmt.Sprint(born+2*year))
+	b.rdb.HSet(b.ctx, b.nodes, "g", 1000*(born+3*year))
+	b.want("of another registry", b.attest("A", 4, 0, "new")[7], fmt.Sprint(born+3*year))
 }
 
 func attestPrunes(b *bus) {
