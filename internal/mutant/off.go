@@ -94,6 +94,7 @@ const (
 	StrongWindow = false // strong reads serve what was loaded within MaxStale (I15)
 	StrongWeak   = false // strong caches share loads without Redis (I15)
 	JoinLax      = false // strong reads join loads by their age (I15)
+	TakeBlind    = false // a lease is taken for proof that nobody writes (I15)
 	AtLeastBlind = false // a token asks for nothing
 	AtLeastWeak  = false // a token takes copies loaded without Redis
 	ForeignEpoch = false // an announcement to a bus that has lost its history counts (I16)

@@ -98,6 +98,7 @@ var (
 	LeaseEnough  = is("leaseenough")
 	StrongWindow = is("strongwindow")
 	StrongWeak   = is("strongweak")
+	TakeBlind    = is("takeblind")
 	JoinLax      = is("joinlax")
 	AtLeastBlind = is("atleastblind")
 	AtLeastWeak  = is("atleastweak")

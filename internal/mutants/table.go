@@ -120,6 +120,7 @@ var table = []mutation{
 	{"afterwrite", "I16", "tiered", "^TestGatedI16NobodyServesWhenTheSourceIsWritten$"},
 	{"leaseenough", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^refused$"},
 	{"strongwindow", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^cut_off$"},
+	{"takeblind", "I15", "tiered", "^TestGatedI15LeaseAfterLostFence$"},
 	{"strongweak", "", "tiered", "^TestGatedStrongHerdWithoutRedis$"},
 	{"atleastblind", "", "tiered", "^TestGatedTokenIsSeen$"},
 	{"atleastweak", "", "tiered", "^TestGatedTokenTakesNoWeakLoad$/^copy$"},
