@@ -45,7 +45,7 @@ func (b *bench) search(number int, t trial) (r result, trail string, err error) 
 	if out, err := command(ctx, dir, "gcc", optimize, "-w", "-DSAFETY", "-DNOREDUCE", "-DNOFAIR", "-DMEMLIM="+memory, "-o", "pan", "pan.c"); err != nil {
 		return r, "", fmt.Errorf("gcc: %w\n%s", err, out)
 	}
-	out, err := command(ctx, dir, "./pan", "-m"+depth, "-w24", "-n")
+	out, err := command(ctx, dir, "./pan", "-m"+depth, "-w24", "-n", "-E")
 	if r, err = parse(out, err); err != nil {
 		return r, "", err
 	}

@@ -113,16 +113,16 @@ inline enter(i) {
 
 proctype prober(byte i) {
 	do
-	:: d_step { !FINELY(i) && nd[i].pend == 0 && ROOM -> attest(i); conclude(i) }
+	:: d_step { !FINELY(i) && nd[i].pend == 0 && LISTABLE -> attest(i); conclude(i) }
 #ifndef ATTEST_LATE
-	:: d_step { FINELY(i) && nd[i].pend == 0 && ROOM && pr[i].pc == IDLE -> attest(i) }
+	:: d_step { FINELY(i) && nd[i].pend == 0 && LISTABLE && pr[i].pc == IDLE -> attest(i) }
 #else
-	:: d_step { FINELY(i) && nd[i].pend == 0 && ROOM && pr[i].pc == IDLE -> connect(i); send(i); read(i); ok_ = 1;
+	:: d_step { FINELY(i) && nd[i].pend == 0 && LISTABLE && pr[i].pc == IDLE -> connect(i); send(i); read(i); ok_ = 1;
 	            if
 	            :: pr[i].pc == FIT -> pr[i].pc = READ
 	            :: else -> clearProbe(i)
 	            fi }
-	:: d_step { pr[i].pc == READ -> connect(i); enlist(i); named(i); pr[i].pc = FIT; conclude(i) }
+	:: d_step { pr[i].pc == READ && LISTABLE -> connect(i); enlist(i); named(i); pr[i].pc = FIT; conclude(i) }
 #endif
 	:: d_step { pr[i].pc != IDLE && pr[i].pc != READ -> conclude(i) }
 	:: d_step { pr[i].pc != IDLE -> clearProbe(i) } // there is no answer

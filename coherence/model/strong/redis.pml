@@ -85,7 +85,9 @@ inline append() {
 }
 
 // Where the bounds of the search allow no other epoch or registry, nobody makes one.
-#define ROOM (epochs < 3 && births < 3)
+#define ROOM (epochs < 3 && births < 6)
+#define LISTABLE (R.g != 0 || ROOM && regs < 3)
+#define APPENDABLE (last < MAXENTRY && (R.e != 0 || ROOM))
 
 // coherence/script/meet.lua. Epochs are the server's clock, so that a raised one is new.
 inline meet(process, top, force) {

@@ -5,14 +5,14 @@
 typedef Node {
 	unsigned assured : 1; // by a probe that entered it in the registry
 	unsigned stage : 4;   // how far each write was when that probe was sent, 2 bits a write
-	unsigned tag : 2;     // births before that
+	unsigned tag : 3;     // births before that
 	unsigned at : 3;      // the entry reached
 	unsigned epoch : 2;
 	unsigned joined : 1;
 	unsigned seen : 2;    // set of processes met
 	unsigned pend : 2;    // of these, not entered yet
 	unsigned reg : 2;     // the registry that named it last
-	unsigned born : 2;    // how many births it knows to be past ...
+	unsigned born : 3;    // how many births it knows to be past ...
 	unsigned graced : 1;  // ... for the life of a fence at least
 	unsigned deaf : 1;    // it has not followed the announcements for the life of a fence
 	unsigned missed : 2;  // set of writes under way that were fenced before that
@@ -28,8 +28,8 @@ typedef Node {
 typedef Probe {
 	unsigned pc : 3;
 	unsigned rc : 3, re : 2;   // the reply: last entry, epoch
-	unsigned reg : 2, b : 2;   // registry, birth
-	unsigned stage : 4, tag : 2;
+	unsigned reg : 2, b : 3;   // registry, birth
+	unsigned stage : 4, tag : 3;
 }
 
 #define IDLE  0
@@ -61,7 +61,7 @@ typedef Writer {
 	unsigned holds : 1;   // no unknown process was met since its view was taken
 	unsigned vepoch : 2;
 	unsigned reg : 2;     // the registry of its vantage
-	unsigned tag : 2;     // births before it fenced
+	unsigned tag : 3;     // births before it fenced
 	unsigned my : 2;      // the version it has written
 	unsigned entry : 3;   // its announcement
 	unsigned silent : 1;  // its peer has not confirmed
@@ -96,7 +96,7 @@ typedef Redis {
 	unsigned listed : 2;   // registry: set of nodes
 	unsigned n0 : 2, n1 : 2; // registry: the number that each had applied when it attested
 	unsigned same : 2;     // set of writes whose peer has not attested since they read the registry
-	unsigned b : 2;        // the birth that ATTEST tells
+	unsigned b : 3;        // the birth that ATTEST tells
 }
 
 #define NONE    0 // kind

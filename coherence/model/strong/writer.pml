@@ -114,7 +114,7 @@ proctype writer(byte w) {
 	:: d_step { wr[w].pc == IDLE && UPDATES & BIT(w) && SETTLED(ON(w)) ->
 		survey(w); wr[w].tag = births; own(w); wr[w].pc = FENCING }
 	:: d_step { wr[w].pc == FENCING -> connect(ON(w)); fenceScript(w); wr[w].pc = APPENDING }
-	:: d_step { wr[w].pc == APPENDING && last < MAXENTRY && ROOM ->
+	:: d_step { wr[w].pc == APPENDING && APPENDABLE ->
 		announce(w);
 		if
 		:: !ok_ -> end(w, RETURNED)
@@ -177,7 +177,7 @@ proctype writer(byte w) {
 	// coherence/announce.go announce: data first, then the bus. Of an Update, whose nodes know
 	// already, nobody's confirmation is waited for here.
 	:: d_step { wr[w].pc == ERASING && SETTLED(ON(w)) -> survey(w); connect(ON(w)); inval(); wr[w].pc = ANNOUNCING }
-	:: d_step { wr[w].pc == ANNOUNCING && last < MAXENTRY && ROOM ->
+	:: d_step { wr[w].pc == ANNOUNCING && APPENDABLE ->
 		announce(w);
 		if
 		:: !ok_ -> wr[w].pc = ERASING
