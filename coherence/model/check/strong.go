@@ -31,14 +31,6 @@ var strongConfigurations = []trial{
 	{model: strong, name: "strong-rollback", options: coarse + " ROLLBACK"},
 }
 
-// strongDeep must hold as well.
-var strongDeep = []trial{
-	{model: strong, name: "deep-strong-both", options: "ON0=0 ON1=1 WRITERS=2 READERS=1 COARSE"},
-	{model: strong, name: "deep-strong-flush", options: two + " FLUSH"},
-	{model: strong, name: "deep-strong-filler", options: "READERS=2 FLUSH COARSE"},
-	{model: strong, name: "deep-strong-rollback", options: "READERS=2 ROLLBACK COARSE"},
-}
-
 // strongSwitches must be noticed.
 var strongSwitches = []trial{
 	// Acknowledged announcements.

@@ -167,7 +167,7 @@ var switches = []trial{
 func trials(withDeep bool) []trial {
 	all := slices.Concat(configurations, strongConfigurations)
 	if withDeep {
-		all = slices.Concat(all, deep, strongDeep)
+		all = append(all, deep...)
 	}
 	for _, t := range slices.Concat(switches, strongSwitches) {
 		t.name = strings.TrimPrefix(t.model+"-"+t.guard, "-")
