@@ -31,6 +31,12 @@ var strongConfigurations = []trial{
 	{model: strong, name: "strong-rollback", options: coarse + " ROLLBACK"},
 }
 
+// strongDeep must hold as well.
+var strongDeep = []trial{
+	{model: strong, name: "deep-strong-both", options: "ON0=0 ON1=1 WRITERS=2 READERS=1 COARSE"},
+	{model: strong, name: "deep-strong-flush", options: two + " FLUSH"},
+}
+
 // strongSwitches must be noticed.
 var strongSwitches = []trial{
 	// Acknowledged announcements.

@@ -167,7 +167,7 @@ var switches = []trial{
 func trials(withDeep bool) []trial {
 	all := slices.Concat(configurations, strongConfigurations)
 	if withDeep {
-		all = append(all, deep...)
+		all = slices.Concat(all, deep, strongDeep)
 	}
 	for _, t := range slices.Concat(switches, strongSwitches) {
 		t.name = strings.TrimPrefix(t.model+"-"+t.guard, "-")
