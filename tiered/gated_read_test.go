@@ -214,3 +214,17 @@ func TestGatedHashCollision(t *testing.T) {
 		}
 	})
 }
+
+// So do, in the front, keys whose hashes agree in a few bits.
+func TestGatedSlotCollision(t *testing.T) {
+	gated(t, func(s *stage) {
+		a := s.join()
+		a.want(1, "first load")
+		hash := a.cache.space.Hash("other")
+		s.source.values["other"] = 7
+		a.cache.local.front.put(hash, a.cache.local.get(a.cache.space.Hash(key), key))
+		if v, err := a.cache.Get(s.Context(), "other", s.source.load); v != 7 || err != nil {
+			s.Fatalf("Get = %d, %v, want 7: the slot shows another key", v, err)
+		}
+	})
+}

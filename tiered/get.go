@@ -78,18 +78,27 @@ func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V]
 	if c.strong && !mutant.LeaseEnough {
 		inStep = c.node.Assured(now)
 	}
-	e := c.local.get(hash, key)
-	if e == nil || e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
-		return nil
+	e := c.local.peek(hash)
+	if e == nil || e.key != key && !mutant.SlotBlind || !c.good(e, hash, now, inStep) {
+		if e = c.local.get(hash, key); e == nil || !c.good(e, hash, now, inStep) {
+			return nil
+		}
+	} else if samples(now) {
+		c.local.get(hash, key)
+	}
+	return e
+}
+
+// good reports whether a copy may be served. The caller has read inStep before.
+func (c *Cache[V]) good(e *entry[V], hash uint64, now coherence.Instant, inStep bool) bool {
+	if e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
+		return false
 	}
 	if mutant.LeaseLate {
 		time.Sleep(c.bound)
 		inStep = c.leased(now)
 	}
-	if inStep && !e.weak || now <= e.loaded.Add(c.window) {
-		return e
-	}
-	return nil
+	return inStep && !e.weak || now <= e.loaded.Add(c.window)
 }
 
 // reading is one flight's way through the tiers.

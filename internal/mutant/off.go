@@ -9,6 +9,7 @@ const (
 	NoGen     = false // a hit compares no generations (I2)
 	LeaseLate = false // a hit reads the lease after the generation (I3)
 	KeyBlind  = false // a hit compares hashes only
+	SlotBlind = false // a hit in front takes what its slot shows
 
 	// What is kept.
 	LateGen       = false // the generation is read after the load (I2)
