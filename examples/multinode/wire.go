@@ -110,7 +110,7 @@ type CheckPlan struct {
 	Pause   time.Duration
 }
 
-// CheckEnd says how many of them are to begin after an instant.
+// CheckEnd says how many of them are to begin after an instant, on each node.
 type CheckEnd struct {
 	After int64
 	Want  int
