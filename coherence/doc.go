@@ -135,7 +135,9 @@
 // while others are being sent travel together, and a lost one is made up for by the
 // registry within two probes. A fleet without acked spaces pays nothing.
 //
-// What it rests on, beyond the rest: F is the same in all processes. Copies and fences
+// What it rests on, beyond the rest: each node sees which Redis process answers it, so
+// that Acked is refused without a Monitor and with Config.Proxied, and nothing is assured
+// where INFO is refused. F is the same in all processes. Copies and fences
 // of other kinds of nodes (a space of the same name without Acked) are outside of it. The
 // age of a registry or process that a node finds when it comes is taken from the clock
 // of Redis: one that is set forward within F of a loss of data ends the wait early.

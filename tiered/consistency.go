@@ -26,7 +26,8 @@ const (
 	// new value, on whatever node, no later read returns the old one. A write costs a
 	// message to each node and back, and waits for at most MaxStale when one does not
 	// answer. Without Redis nothing is served from memory, nor for FenceTTL after a
-	// node has started or Redis has lost its data: reads go to the source.
+	// node has started or Redis has lost its data: reads go to the source. The node needs
+	// a Monitor and must not be Proxied, as it does for Acknowledged.
 	Strong
 )
 

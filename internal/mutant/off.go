@@ -97,6 +97,7 @@ const (
 	JoinLax      = false // strong reads join loads by their age (I15)
 	AtLeastBlind = false // a token asks for nothing
 	AtLeastWeak  = false // a token takes copies loaded without Redis
+	Unseen       = false // a node attests that cannot tell Redis processes apart (I16)
 	ForeignEpoch = false // an announcement to a bus that has lost its history counts (I16)
 
 	// Keeping values over a failover.

@@ -102,6 +102,7 @@ var (
 	JoinLax      = is("joinlax")
 	AtLeastBlind = is("atleastblind")
 	AtLeastWeak  = is("atleastweak")
+	Unseen       = is("unseen")
 	ForeignEpoch = is("foreignepoch")
 
 	// Keeping values over a failover.

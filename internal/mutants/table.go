@@ -112,6 +112,7 @@ var table = []mutation{
 	{"nograce", "I16", "coherence", "^TestGatedI16RegistryLost$/^noticed$"},
 	{"unlisted", "I16", "coherence", "^TestGatedI16RegistryLost$/^the_registry_alone$"},
 	{"foreignepoch", "I16", "coherence", "^TestGatedI16RegistryLost$/^another_epoch$"},
+	{"unseen", "I16", "coherence", "^TestGatedI16WhoIsBlindDoesNotAttest$"},
 	{"nolocalfence", "I15", "coherence", "^TestGatedI15FencesAreRemembered$"},
 	{"liftany", "I15", "coherence", "^TestGatedI15FencesAreRemembered$"},
 	{"latefence", "I15", "coherence", "^TestGatedI15FenceBeforeGeneration$"},
