@@ -70,6 +70,14 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	defer func() { err = errors.Join(err, r.Close()) }()
 	f := newFleet(name, o.nodes, r, newDice(o.seed))
 	f.warm = o.warm
+	if o.strong {
+		dir, err := drawings(o.html)
+		if err != nil {
+			return err
+		}
+		defer os.Remove(dir) // fails if something was drawn
+		f.histories = newHistories(f.record, f.checker.accuse, dir)
+	}
 	d := newDirector(f, out)
 	fmt.Fprintf(out, "seed %d, %d nodes, %s\n", o.seed, o.nodes, o.topology)
 	recoveries, err := d.direct(ctx, o)
@@ -91,6 +99,14 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return errors.New("nothing was shown: no reads, no updates or no faults")
 	}
 	return nil
+}
+
+// drawings makes the directory for counterexamples.
+func drawings(dir string) (string, error) {
+	if dir == "" {
+		return os.MkdirTemp("", "chaos-")
+	}
+	return dir, os.MkdirAll(dir, 0o755)
 }
 
 // overtime bounds a run beyond what it is meant to take: all waits in it are shorter.
@@ -138,6 +154,14 @@ func (d *director) direct(ctx context.Context, o options) (recoveries []Recovery
 // recovery is how long a healed fleet may take to be in step on a busy machine.
 const recovery = 10*probe + slack
 
+// Pauses between faults. Strong caches serve nothing from memory for the life of a fence after Redis has lost its
+// data, nor a node that has just begun: in between they are to show what they do.
+var (
+	brief   = [2]time.Duration{bound / 5, bound}
+	calmer  = [2]time.Duration{bound / 2, 2 * bound}
+	calmest = [2]time.Duration{2 * bound, 6 * bound}
+)
+
 // rage is the random run: both threads strike until the time is over or something is violated.
 func (d *director) rage(ctx context.Context, o options) error {
 	nodes := append(linkFaults(d.fleet.rig.links()), nodeFaults...)
@@ -151,9 +175,13 @@ func (d *director) rage(ctx context.Context, o options) error {
 	defer cancel()
 	var group sync.WaitGroup
 	errs := make([]error, 2)
+	pauses := [][2]time.Duration{brief, brief}
+	if o.strong {
+		pauses = [][2]time.Duration{calmer, calmest}
+	}
 	for i, faults := range [][]fault{nodes, servers} {
 		group.Go(func() {
-			errs[i] = (&thread{d, newDice(o.seed + uint64(i) + 1)}).storm(raging, faults)
+			errs[i] = (&thread{d, newDice(o.seed + uint64(i) + 1), pauses[i]}).storm(raging, faults)
 			if errs[i] != nil {
 				cancel()
 			}

@@ -24,6 +24,8 @@ type options struct {
 	failovers   int
 	warm        time.Duration
 	kinds       []string // of faults; none: all
+	strong      bool
+	html        string
 }
 
 var topologies = []string{"standalone", "sentinel", "cluster"}
@@ -41,6 +43,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.destructive, "destructive", false, "with -redis: FLUSHALL it, flush its scripts and disconnect its subscribers")
 	fs.IntVar(&o.failovers, "failovers", 0, "instead of a random run, kill -9 this `many` masters one after the other")
 	fs.DurationVar(&o.warm, "warm", 0, "coherence.Config.Warm of the nodes: values in Redis are kept over failovers no longer than that")
+	fs.BoolVar(&o.strong, "strong", false, "caches are tiered.Strong, and their histories must be linearizable")
+	fs.StringVar(&o.html, "html", "", "with -strong: `directory` for drawings of what is not linearizable (default a temporary one)")
 	kinds := fs.String("faults", "", "only these `kinds` of faults, separated by semicolons, as a run prints them")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -94,6 +98,9 @@ func (o options) validate(rest int) error {
 	}
 	if o.failovers > 0 && len(o.kinds) > 0 {
 		fault("-failovers and -faults exclude each other")
+	}
+	if o.html != "" && !o.strong {
+		fault("-html is for -strong")
 	}
 	if rest > 0 {
 		fault("arguments are not expected, only flags")

@@ -91,7 +91,7 @@ func (l Linear) Check(key string, r Register, part Operations) (Register, error)
 	if result == porcupine.Ok {
 		return next, nil
 	}
-	err := fmt.Errorf("I15: %d operations on %s are not linearizable: %s%s", len(part), key, verdicts[result], l.draw(key, model, ops))
+	err := fmt.Errorf("I15: %d operations on %s are not linearizable: %s%s", len(part), key, verdicts[result], l.draw(key, model, ops, min(timeout, drawing)))
 	return next, err
 }
 
@@ -103,11 +103,11 @@ var verdicts = map[porcupine.CheckResult]string{
 // drawing bounds the second search, which notes how far it gets.
 const drawing = 5 * time.Second
 
-func (l Linear) draw(key string, model porcupine.Model, ops []porcupine.Operation) string {
+func (l Linear) draw(key string, model porcupine.Model, ops []porcupine.Operation, timeout time.Duration) string {
 	if l.Dir == "" {
 		return ""
 	}
-	_, info := porcupine.CheckOperationsVerbose(model, ops, drawing)
+	_, info := porcupine.CheckOperationsVerbose(model, ops, timeout)
 	file, err := os.CreateTemp(l.Dir, filepath.Base(key)+"-*.html")
 	if err == nil {
 		err = porcupine.Visualize(model, info, file)
