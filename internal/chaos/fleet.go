@@ -167,6 +167,14 @@ func (f *fleet) hear(cfg Config, r Report) (behind bool) {
 	return behind
 }
 
+// checked returns how many operations porcupine has checked.
+func (f *fleet) checked() int {
+	if f.histories == nil {
+		return 0
+	}
+	return f.histories.sum().Operations
+}
+
 // listen sends reports to a round as well; nil: to none.
 func (f *fleet) listen(r *round) {
 	f.mu.Lock()

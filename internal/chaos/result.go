@@ -65,7 +65,9 @@ func (d *director) result(o options, recoveries []Recovery) Result {
 }
 
 // shown reports whether the run has shown anything.
-func (r Result) shown() bool { return r.Reads > 0 && r.Updates > 0 && len(r.Faults) > 0 }
+func (r Result) shown() bool {
+	return r.Reads > 0 && r.Updates > 0 && len(r.Faults) > 0 && (r.Strong == nil || r.Strong.LocalHits > 0)
+}
 
 func (r Result) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d reads checked, %d updates, %d invalidations by %d nodes in %.0f s\n", r.Reads, r.Updates, r.Invalidations, r.Nodes, r.Seconds)
