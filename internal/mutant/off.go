@@ -94,6 +94,7 @@ const (
 	LeaseEnough  = false // strong reads need no assurance (I15)
 	StrongWindow = false // strong reads serve what was loaded within MaxStale (I15)
 	StrongWeak   = false // strong caches share loads without Redis (I15)
+	BesideBlind  = false // who has written keeps it beside a write whose fence Redis has lost (I15)
 	JoinLax      = false // strong reads join loads by their age (I15)
 	AtLeastBlind = false // a token asks for nothing
 	AtLeastWeak  = false // a token takes copies loaded without Redis

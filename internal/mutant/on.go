@@ -99,6 +99,7 @@ var (
 	LeaseEnough  = is("leaseenough")
 	StrongWindow = is("strongwindow")
 	StrongWeak   = is("strongweak")
+	BesideBlind  = is("besideblind")
 	JoinLax      = is("joinlax")
 	AtLeastBlind = is("atleastblind")
 	AtLeastWeak  = is("atleastweak")

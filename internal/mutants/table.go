@@ -122,6 +122,7 @@ var table = []mutation{
 	{"afterwrite", "I16", "tiered", "^TestGatedI16NobodyServesWhenTheSourceIsWritten$"},
 	{"leaseenough", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^refused$"},
 	{"strongwindow", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^cut_off$"},
+	{"besideblind", "I15", "tiered", "^TestGatedI15OverlappedFenceDeleted$"},
 	{"strongweak", "", "tiered", "^TestGatedStrongHerdWithoutRedis$"},
 	{"atleastblind", "", "tiered", "^TestGatedTokenIsSeen$"},
 	{"atleastweak", "", "tiered", "^TestGatedTokenTakesNoWeakLoad$/^copy$"},
