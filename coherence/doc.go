@@ -121,8 +121,10 @@
 //     which is noted before the generation moves. A node that has not applied the
 //     entry since T in an unbroken chain (it came, or opened the space, later; it
 //     missed entries; its Redis lost its data) counts every key as fenced for F since
-//     then. A writer keeps what it wrote only if it knows of no other fence: Redis may
-//     have lost the one that overlaps, and not know that the two do.
+//     then. Who stores in Redis what others will find looks again, at both, when it has
+//     the lease of the record: a fence that stood there may be lost. And a writer keeps
+//     what it wrote only if it knows of no other fence: Redis may have lost the one that
+//     overlaps, and not know that the two do.
 //  4. Whoever is not assured serves no copies, and joins no load that began before.
 //     A load that read the source before V is shared with a read that begins at t
 //     only if the node is assured at t and the generation has not moved: then t < W by

@@ -186,6 +186,10 @@ func (b *batch[V]) route(ctx context.Context, p *passenger[V], rec record) {
 		p.do = bypass
 		b.fetch = append(b.fetch, p)
 	case hold:
+		if !b.cache.vouches(&p.reading) {
+			b.distrust(p)
+			return
+		}
 		p.do, p.lease = hold, rec.lease
 		b.fetch = append(b.fetch, p)
 	case take:

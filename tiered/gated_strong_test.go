@@ -147,6 +147,59 @@ func TestGatedI15OverlappedFenceDeleted(t *testing.T) {
 	})
 }
 
+// I15. A has looked and queues for the source. Then B announces a write, Redis loses
+// everything, and A gets a lease where a fence stood. What it loads is about to be
+// replaced, by a writer that does not live to announce it again: nobody may find it.
+func TestGatedI15LeaseAfterLostFence(t *testing.T) {
+	reads := map[string]func(a *actor) (int, error){
+		"Get": func(a *actor) (int, error) { return a.cache.Get(a.Context(), key, a.source.load) },
+		"GetMany": func(a *actor) (int, error) {
+			found, err := a.cache.GetMany(a.Context(), []string{key}, a.source.loadMany)
+			return found[key], err
+		},
+	}
+	for verb, read := range reads {
+		t.Run(verb, func(t *testing.T) {
+			gated(t, func(s *stage) {
+				a := s.join(strong, func(c *Config[int]) { c.SourceLimit = 1 })
+				bc := s.joinStrong(2)
+				b, c := bc[0], bc[1]
+				busy, queued := make(chan bool), make(chan int, 1)
+				go func() {
+					_, _ = a.cache.Get(s.Context(), "another", func(context.Context, string) (int, error) { <-busy; return 0, nil })
+				}()
+				s.settle()
+				go func() {
+					v, err := read(a)
+					if err != nil {
+						s.Errorf("%s: %v", verb, err)
+					}
+					queued <- v
+				}()
+				s.settle()
+				_, err := b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) {
+					s.redis.FlushAll()
+					time.Sleep(bound / 2) // all have noticed
+					close(busy)
+					if v := <-queued; v != 1 {
+						s.Errorf("%s = %d, want 1: not written yet", verb, v)
+					}
+					s.source.set(2)
+					return 0, errCut
+				})
+				if !errors.Is(err, errCut) {
+					s.Fatalf("Update: %v, want the writer's error", err)
+				}
+				s.outlastFences()
+				c.want(2, "written")
+				if !c.holds() {
+					s.Error("the key is not cached any more")
+				}
+			})
+		})
+	}
+}
+
 // I15. Under a fence nothing is shared with later reads and Peek finds nothing, by
 // whatever way a read comes.
 func TestGatedI15ReadsUnderFence(t *testing.T) {

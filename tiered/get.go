@@ -243,6 +243,10 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 			}
 			rec, ok = c.take(ctx, r, next.replace)
 		case hold:
+			if !c.vouches(r) {
+				c.remote.commit(ctx, fill{key: r.key, lease: rec.lease})
+				return c.bypass(ctx, r)
+			}
 			return c.hold(ctx, r, rec.lease)
 		case distrust:
 			ok = false
@@ -290,6 +294,14 @@ func (c *Cache[V]) take(ctx context.Context, r *reading[V], replace string) (rec
 		c.remote.commit(ctx, fill{key: r.key, lease: t.String()})
 	}
 	return rec, ok
+}
+
+// vouches reports whether what r loads from now on may be stored for others. A lease says
+// that no fence stands, which is not enough where reads are linearizable: Redis may have
+// lost one since r looked. Whoever knows of it by now has moved the generation, or is
+// barred; whoever does not know of it holds up its writer.
+func (c *Cache[V]) vouches(r *reading[V]) bool {
+	return !c.strong || mutant.TakeBlind || r.gen == c.space.Generation(r.hash) && c.asks(r.key)
 }
 
 // await waits until the lease that somebody holds has ended, and returns what

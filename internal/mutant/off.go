@@ -96,6 +96,7 @@ const (
 	StrongWeak   = false // strong caches share loads without Redis (I15)
 	BesideBlind  = false // who has written keeps it beside a write whose fence Redis has lost (I15)
 	JoinLax      = false // strong reads join loads by their age (I15)
+	TakeBlind    = false // a lease is taken for proof that nobody writes (I15)
 	AtLeastBlind = false // a token asks for nothing
 	AtLeastWeak  = false // a token takes copies loaded without Redis
 	Unseen       = false // a node attests that cannot tell Redis processes apart (I16)

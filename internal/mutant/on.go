@@ -100,6 +100,7 @@ var (
 	StrongWindow = is("strongwindow")
 	StrongWeak   = is("strongweak")
 	BesideBlind  = is("besideblind")
+	TakeBlind    = is("takeblind")
 	JoinLax      = is("joinlax")
 	AtLeastBlind = is("atleastblind")
 	AtLeastWeak  = is("atleastweak")

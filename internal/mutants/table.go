@@ -123,6 +123,7 @@ var table = []mutation{
 	{"leaseenough", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^refused$"},
 	{"strongwindow", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^cut_off$"},
 	{"besideblind", "I15", "tiered", "^TestGatedI15OverlappedFenceDeleted$"},
+	{"takeblind", "I15", "tiered", "^TestGatedI15LeaseAfterLostFence$"},
 	{"strongweak", "", "tiered", "^TestGatedStrongHerdWithoutRedis$"},
 	{"atleastblind", "", "tiered", "^TestGatedTokenIsSeen$"},
 	{"atleastweak", "", "tiered", "^TestGatedTokenTakesNoWeakLoad$/^copy$"},

@@ -18,9 +18,9 @@ const (
 
 // A bench is where searches are made.
 type bench struct {
-	dir    string
-	files  []string // the model
-	trails bool
+	dir     string
+	sources string // the directory of the models
+	trails  bool
 }
 
 // search makes one trial in a directory of its own. The trail is empty if none was
@@ -29,15 +29,18 @@ func (b *bench) search(number int, t trial) (r result, trail string, err error) 
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	dir := filepath.Join(b.dir, fmt.Sprint(number))
-	if err := b.copyModel(dir); err != nil {
+	if err := b.copyModel(t.model, dir); err != nil {
 		return r, "", err
 	}
 	if out, err := command(ctx, dir, "spin", append(t.defines(), "-a", "model.pml")...); err != nil || strings.Contains(out, "Error:") {
 		return r, "", fmt.Errorf("spin: %w\n%s", err, out)
 	}
 	optimize := "-O2"
-	if t.guard != "" {
-		optimize = "-O1" // else the compiler would take longer than the search
+	switch { // the compiler must not take longer than the search
+	case t.guard != "" && t.model == strong:
+		optimize = "-O0"
+	case t.guard != "" || t.model == strong:
+		optimize = "-O1"
 	}
 	if out, err := command(ctx, dir, "gcc", optimize, "-w", "-DSAFETY", "-DNOREDUCE", "-DNOFAIR", "-DMEMLIM="+memory, "-o", "pan", "pan.c"); err != nil {
 		return r, "", fmt.Errorf("gcc: %w\n%s", err, out)
@@ -52,11 +55,15 @@ func (b *bench) search(number int, t trial) (r result, trail string, err error) 
 	return r, trail, err
 }
 
-func (b *bench) copyModel(dir string) error {
+func (b *bench) copyModel(model, dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	for _, f := range b.files {
+	files, err := filepath.Glob(filepath.Join(b.sources, model, "*.pml"))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("no *.pml in %s: run it from the root of the repository", filepath.Join(b.sources, model))
+	}
+	for _, f := range files {
 		text, err := os.ReadFile(f)
 		if err != nil {
 			return err

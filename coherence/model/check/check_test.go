@@ -74,12 +74,19 @@ func TestClaims(t *testing.T) {
 var (
 	tested  = regexp.MustCompile(`(?m)^#(?:ifn?def (\w+)|if)|defined\((\w+)\)`)
 	choices = []string{"FINE", "LATE", "OWN", "REFRESH", "WARM", // configurations, not guards
-		"MAXENTRY", "MAXEPOCH", "ROLLBACKS", "CRASHES", "RING", "WRITERS", "UPDATES", "OBSERVED", "WATCHED"}
+		"MAXENTRY", "MAXEPOCH", "ROLLBACKS", "CRASHES", "RING", "WRITERS", "UPDATES", "OBSERVED", "WATCHED",
+		"COARSE", "FLUSH", "REGISTRY", "BUS", "RECORD", "PROMPT", "ROLLBACK", "JOINS", "READERS", "ON0", "ON1"}
 )
 
-// Every switch of the model stands in the table and in README.md, and none else.
+// Every switch of a model stands in its table and in README.md, and none else.
 func TestTableIsComplete(t *testing.T) {
-	files, err := filepath.Glob("../*.pml")
+	for model, table := range map[string][]trial{"": switches, strong: strongSwitches} {
+		t.Run("model "+model, func(t *testing.T) { complete(t, model, table) })
+	}
+}
+
+func complete(t *testing.T, model string, table []trial) {
+	files, err := filepath.Glob(filepath.Join("..", model, "*.pml"))
 	if err != nil || len(files) == 0 {
 		t.Fatal("no model: ", err)
 	}
@@ -93,9 +100,9 @@ func TestTableIsComplete(t *testing.T) {
 	}
 	listed := map[string]bool{}
 	text := read(t, "../README.md")
-	for _, s := range switches {
-		if listed[s.guard] || !known[s.guard] {
-			t.Errorf("%s stands twice in the table, or not in the model", s.guard)
+	for _, s := range table {
+		if s.model != model || listed[s.guard] || !known[s.guard] {
+			t.Errorf("%s stands twice in the table, or not in the model %q", s.guard, model)
 		}
 		if !strings.Contains(text, "`"+s.guard+"`") {
 			t.Errorf("README.md does not explain %s", s.guard)

@@ -8,6 +8,7 @@ import (
 
 // A trial is one search: of the model as it is, or with a guard switched off.
 type trial struct {
+	model   string // its directory
 	name    string
 	options string // definitions, separated by spaces
 	guard   string // the switch that takes it out; "" for none
@@ -50,6 +51,9 @@ func (t trial) verdict(r result, err error) (line string, ok bool) {
 
 // claims names the properties that the options can put to the test.
 func (t trial) claims() string {
+	if t.model == strong {
+		return "Linear"
+	}
 	has := func(option string) bool { return strings.Contains(" "+t.options+" ", " "+option) }
 	claims := "I1 I5 I6"
 	if !has("UPDATES=0 ") {
@@ -159,13 +163,14 @@ var switches = []trial{
 	{guard: "NO_REWIND", options: warm, expect: "I1"},
 }
 
+// trials lists the searches: configurations first, those of the bounded mode first.
 func trials(withDeep bool) []trial {
-	all := slices.Clone(configurations)
+	all := slices.Concat(configurations, strongConfigurations)
 	if withDeep {
-		all = append(all, deep...)
+		all = slices.Concat(all, deep, strongDeep)
 	}
-	for _, t := range switches {
-		t.name = t.guard
+	for _, t := range slices.Concat(switches, strongSwitches) {
+		t.name = strings.TrimPrefix(t.model+"-"+t.guard, "-")
 		all = append(all, t)
 	}
 	return all
