@@ -120,22 +120,64 @@ func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coher
 	if life.bypass {
 		return c.past(ctx, key, load)
 	}
-	t := flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.leased(now), Strict: c.strong || life.strict}
 	if !c.enter() {
 		return none, ErrClosed
 	}
-	seat := c.flights.Enter(ctx, t, func(f *flight.Call[V]) (V, error) {
-		defer c.running.Done()
-		return c.embark(f, &reading[V]{key: key, hash: hash, load: load, life: life})
-	})
-	if !seat.Led {
+	seat := c.flights.Enter(flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.leased(now), Strict: c.strong || life.strict})
+	var v V
+	var err error
+	if seat.Led {
+		v, err = c.lead(ctx, seat, &reading[V]{call: seat.Call, gen: seat.Call.Gen, key: key, hash: hash, load: load, life: life})
+	} else {
 		c.running.Done()
+		v, err = landed(ctx, seat)
 	}
-	v, err := landed(ctx, seat)
 	if err != nil {
 		return none, err
 	}
 	return c.handOut(v), nil
+}
+
+// lead flies what the read itself has begun. The first look into Redis, which most
+// flights end with, is made in the caller's goroutine; the rest of the way is made
+// in one that does not end with the caller.
+func (c *Cache[V]) lead(ctx context.Context, seat flight.Seat[V], r *reading[V]) (v V, err error) {
+	if seat.Call.Queued {
+		c.launch(ctx, r, step[V]{do: look})
+		return landed(ctx, seat)
+	}
+	here, err := true, errGoexit // a codec may end the goroutine
+	defer func() {
+		if here {
+			seat.Call.Land(v, err)
+			c.running.Done()
+		}
+	}()
+	r.began = c.node.Now() // after the generation: see Audit
+	rec, ok := c.look(ctx, r)
+	next := c.judged(r, rec, ok)
+	if next.do == serve {
+		return c.serve(ctx, r, next)
+	}
+	here = false
+	if ctx.Err() == nil {
+		c.launch(ctx, r, next)
+		return landed(ctx, seat)
+	}
+	if seat.Leave() {
+		c.launch(ctx, r, step[V]{do: look}) // for the others
+	} else {
+		c.running.Done()
+	}
+	return v, context.Cause(ctx)
+}
+
+// launch lets a reading fly on from next in a goroutine of its own.
+func (c *Cache[V]) launch(ctx context.Context, r *reading[V], next step[V]) {
+	r.call.Go(ctx, func(ctx context.Context) (V, error) {
+		defer c.running.Done()
+		return c.embark(ctx, r, next)
+	})
 }
 
 // landed waits for a flight as long as ctx allows. Who leaves while the flight is
@@ -148,12 +190,11 @@ func landed[V any](ctx context.Context, seat flight.Seat[V]) (V, error) {
 	return v, err
 }
 
-// embark flies a reading alone.
-func (c *Cache[V]) embark(f *flight.Call[V], r *reading[V]) (V, error) {
-	ctx, cancel := c.until(f.Ctx)
+// embark flies a reading alone, from next on, until the cache closes.
+func (c *Cache[V]) embark(ctx context.Context, r *reading[V], next step[V]) (V, error) {
+	ctx, cancel := c.until(ctx)
 	defer cancel()
-	r.call, r.gen = f, f.Gen
-	return c.fly(ctx, r)
+	return c.fly(ctx, r, next)
 }
 
 // past is a read that leaves both tiers alone.
@@ -202,19 +243,24 @@ func (c *Cache[V]) dismiss(r *reading[V]) {
 	}
 }
 
-// fly is the body of a flight: look into Redis and act on what stands there
-// until somebody has a value.
-func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
-	r.began = c.node.Now()
-	r.call.Begin(r.began)
+// fly is the body of a flight: act on what stands in Redis until somebody has a
+// value.
+func (c *Cache[V]) fly(ctx context.Context, r *reading[V], next step[V]) (V, error) {
+	if next.do == look {
+		r.began = c.node.Now()
+		r.call.Begin(r.began)
+	}
 	defer c.dismiss(r)
 	patience := r.began.Add(min(c.cfg.WaitMax, maxLife))
 	if mutant.NoWaitMax {
 		patience = patience.Add(time.Hour)
 	}
-	rec, ok := c.look(ctx, r)
-	for ok {
-		switch next := c.judge(r, rec); next.do {
+	for {
+		var rec record
+		var ok bool
+		switch next.do {
+		case look:
+			rec, ok = c.look(ctx, r)
 		case serve:
 			return c.serve(ctx, r, next)
 		case bypass:
@@ -224,7 +270,7 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 				return c.bypass(ctx, r)
 			}
 			c.dismiss(r)
-			rec, ok = c.await(ctx, r, rec, patience)
+			rec, ok = c.await(ctx, r, next.found, patience)
 		case take:
 			// The place at the source comes first: who queued for it under a lease
 			// would keep a less busy process from loading.
@@ -234,25 +280,16 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
 			}
 			rec, ok = c.take(ctx, r, next.replace)
 		case hold:
-			return c.hold(ctx, r, rec.lease)
+			return c.hold(ctx, r, next.found.lease)
 		case distrust:
-			ok = false
+			if ctx.Err() != nil {
+				var none V
+				return none, context.Cause(ctx)
+			}
+			return c.weak(ctx, r)
 		}
+		next = c.judged(r, rec, ok)
 	}
-	if ctx.Err() != nil {
-		var none V
-		return none, context.Cause(ctx)
-	}
-	return c.weak(ctx, r)
-}
-
-// look reads the key. False: Redis is not to be asked, did not answer, or is not
-// to be believed.
-func (c *Cache[V]) look(ctx context.Context, r *reading[V]) (record, bool) {
-	if !c.asks(r.key) {
-		return record{}, false
-	}
-	return c.believe(r, func() (record, error) { return c.remote.get(ctx, r.key) })
 }
 
 // believe asks Redis and drops the answer if its history changed meanwhile: a

@@ -12,7 +12,8 @@ import (
 type action uint8
 
 const (
-	serve    action = iota // the value is good
+	look     action = iota // ask what is there
+	serve                  // the value is good
 	bypass                 // somebody is writing: load, do not store
 	await                  // somebody is loading: wait
 	take                   // nothing of use is there: ask for the lease
@@ -26,6 +27,15 @@ type step[V any] struct {
 	value   V               // to serve
 	record  envelope.Record // its envelope
 	replace string          // take: the stamp that may be replaced, "" for none
+	found   record          // await, hold: what was found
+}
+
+// judged is judge for a look or a script that may have failed.
+func (c *Cache[V]) judged(r *reading[V], rec record, ok bool) step[V] {
+	if !ok {
+		return step[V]{do: distrust}
+	}
+	return c.judge(r, rec)
 }
 
 // judge decides on what r.view shows. One GET decides everything; a record that
@@ -36,11 +46,11 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 	case absent:
 		return step[V]{do: take}
 	case leased:
-		return step[V]{do: await}
+		return step[V]{do: await, found: rec}
 	case fenced:
 		return step[V]{do: bypass}
 	case mine:
-		return step[V]{do: hold}
+		return step[V]{do: hold, found: rec}
 	}
 	env, err := envelope.Parse(rec.raw)
 	switch {

@@ -30,7 +30,6 @@ const (
 	NoWaitMax   = false // a reader waits for another process's load for ever (I12)
 	RefreshHerd = false // every node refreshes (I12)
 	AloneFirst  = false // a batch waits for others before it fills its own leases
-	Stranded    = false // a batch that is closed while it boards never flies (I18)
 
 	// Flights.
 	JoinGen       = false // a read joins a load of an older generation

@@ -35,7 +35,6 @@ var (
 	NoWaitMax   = is("nowaitmax")
 	RefreshHerd = is("refreshherd")
 	AloneFirst  = is("alonefirst")
-	Stranded    = is("stranded")
 
 	// Flights.
 	JoinGen       = is("joingen")

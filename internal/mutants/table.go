@@ -37,7 +37,6 @@ var table = []mutation{
 	{"nowaitmax", "I12", "tiered", "^TestGatedI12WaitEnds$"},
 	{"refreshherd", "I12", "tiered", "^TestGatedI12OneRefresh$"},
 	{"alonefirst", "I12", "tiered", "^TestGatedI12BatchFillsBeforeItWaits$"},
-	{"stranded", "I18", "tiered", "^TestGatedI18CloseWhileBatchBoards$"},
 
 	// Flights.
 	{"joingen", "I2", "tiered", "^TestGatedI2NoJoinAcrossGenerations$"},
