@@ -102,7 +102,7 @@ func (b *batch[V]) lookUp(ctx context.Context) {
 	}
 	var ask []*passenger[V]
 	for _, p := range b.ready {
-		if c.asks(p.key) {
+		if c.asks(p.key, now) {
 			ask = append(ask, p)
 		} else {
 			b.distrust(p)

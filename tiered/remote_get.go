@@ -27,7 +27,7 @@ func (r *remote) get(ctx context.Context, keys []string, found func(i int, rec r
 // is a shard of a cluster or because of the user's rights, and nothing was found.
 func (r *remote) getTogether(ctx context.Context, keys []string, found func(i int, rec record, err error)) bool {
 	values, err := r.rdb.MGet(ctx, keys...).Result()
-	if redis.HasErrorPrefix(err, "CROSSSLOT") || redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "ERR") {
+	if redis.HasErrorPrefix(err, "CROSSSLOT") || redis.HasErrorPrefix(err, "NOPERM") || redis.HasErrorPrefix(err, "unknown command") {
 		r.apart.Store(true)
 		return false
 	}

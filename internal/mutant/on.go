@@ -29,6 +29,8 @@ var (
 	EpochAhead   = is("epochahead")
 	HardIgnored  = is("hardignored")
 	FirstByte    = is("firstbyte")
+	StampAny     = is("stampany")
+	QueueBlind   = is("queueblind")
 
 	// Loading.
 	NoRenew     = is("norenew")

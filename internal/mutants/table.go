@@ -31,6 +31,8 @@ var table = []mutation{
 	{"epochahead", "I11", "tiered", "^TestGatedI11NewerEpochIsLeftAlone$"},
 	{"hardignored", "I17", "tiered", "^TestGatedI17HardExpiryOfRecord$"},
 	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
+	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
+	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
 
 	// Loading.
 	{"norenew", "I12", "tiered", "^TestGatedI12LeaseIsRenewed$"},
