@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -73,13 +74,11 @@ func (c *Cache[V]) timely(batch []*gather.Request[query]) []*gather.Request[quer
 	if !c.leased(now) && !mutant.NoBreaker && !mutant.QueueBlind {
 		return nil
 	}
-	timely := batch[:0:len(batch)]
-	for _, q := range batch {
-		if now.Sub(q.Value.asked) <= c.remote.timeout {
-			timely = append(timely, q)
-		}
+	late := func(q *gather.Request[query]) bool { return now.Sub(q.Value.asked) > c.remote.timeout }
+	if slices.ContainsFunc(batch, late) {
+		return slices.DeleteFunc(slices.Clone(batch), late) // batch is the caller's
 	}
-	return timely
+	return batch
 }
 
 // lent is a context that has the values of another one.
