@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -209,6 +210,45 @@ func TestLongQueuedIsNotSent(t *testing.T) {
 		given := slices.Clone(batch)
 		if got := a.cache.timely(batch); !slices.Equal(got, []*gather.Request[query]{given[0], given[2]}) || !slices.Equal(batch, given) {
 			t.Errorf("of %v it sends %v and leaves %v", given, got, batch)
+		}
+	})
+}
+
+// fatal ends the goroutine that decodes, as testing's FailNow does.
+type fatal struct {
+	codec.Codec
+	gate chan bool
+}
+
+func (f fatal) Decode([]byte, any) error {
+	<-f.gate
+	runtime.Goexit()
+	return nil
+}
+
+// A codec that ends its goroutine takes its caller along, and nobody else: who shares
+// the flight gets an error, and the cache can be closed.
+func TestCodecEndsItsGoroutine(t *testing.T) {
+	gated(t, func(s *stage) {
+		f := fatal{codec.Msgpack(), make(chan bool)}
+		a, b := s.join(func(c *Config[int]) { c.Codec = f }), s.join()
+		b.want(1, "fills Redis")
+		get := func(err chan error) {
+			defer close(err)
+			_, e := a.cache.Get(s.Context(), key, s.source.load)
+			err <- e
+		}
+		leader, follower := make(chan error, 1), make(chan error, 1)
+		go get(leader)
+		s.settle()
+		go get(follower)
+		s.settle()
+		close(f.gate)
+		if err := <-leader; err != nil {
+			t.Errorf("the leader: %v", err)
+		}
+		if err := <-follower; !errors.Is(err, errGoexit) {
+			t.Errorf("the follower: %v, want %v", err, errGoexit)
 		}
 	})
 }
