@@ -71,9 +71,9 @@ func (c *Cache[V]) leased(t coherence.Instant) bool {
 	return c.node.Leased(t)
 }
 
-// asks reports whether Redis is to be asked for key.
-func (c *Cache[V]) asks(key string) bool {
-	return (c.leased(c.node.Now()) || mutant.NoBreaker) && !c.space.Pending(key) && !(c.strong && c.space.Barred(key))
+// asks reports whether Redis is to be asked for key at now.
+func (c *Cache[V]) asks(key string, now coherence.Instant) bool {
+	return (c.leased(now) || mutant.NoBreaker) && !c.space.Pending(key) && !(c.strong && c.space.Barred(key))
 }
 
 // Acked makes an Update or InvalidateMany of an Acknowledged cache wait until every

@@ -25,13 +25,14 @@ const (
 	EpochAhead   = false // values of a newer epoch are served by a node that does not know it (I11)
 	HardIgnored  = false // values past their hard expiry are served (I17)
 	FirstByte    = false // a malformed fence counts as a fence
+	StampAny     = false // a local copy stands for a record with another stamp (I1)
+	QueueBlind   = false // what has queued is sent although the lease has run out meanwhile
 
 	// Loading.
 	NoRenew     = false // leases are not renewed while a load runs (I12)
 	NoWaitMax   = false // a reader waits for another process's load for ever (I12)
 	RefreshHerd = false // every node refreshes (I12)
 	AloneFirst  = false // a batch waits for others before it fills its own leases
-	Stranded    = false // a batch that is closed while it boards never flies (I18)
 
 	// Flights.
 	JoinGen       = false // a read joins a load of an older generation

@@ -30,13 +30,14 @@ var (
 	EpochAhead   = is("epochahead")
 	HardIgnored  = is("hardignored")
 	FirstByte    = is("firstbyte")
+	StampAny     = is("stampany")
+	QueueBlind   = is("queueblind")
 
 	// Loading.
 	NoRenew     = is("norenew")
 	NoWaitMax   = is("nowaitmax")
 	RefreshHerd = is("refreshherd")
 	AloneFirst  = is("alonefirst")
-	Stranded    = is("stranded")
 
 	// Flights.
 	JoinGen       = is("joingen")

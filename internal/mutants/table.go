@@ -32,13 +32,14 @@ var table = []mutation{
 	{"epochahead", "I11", "tiered", "^TestGatedI11NewerEpochIsLeftAlone$"},
 	{"hardignored", "I17", "tiered", "^TestGatedI17HardExpiryOfRecord$"},
 	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
+	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
+	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
 
 	// Loading.
 	{"norenew", "I12", "tiered", "^TestGatedI12LeaseIsRenewed$"},
 	{"nowaitmax", "I12", "tiered", "^TestGatedI12WaitEnds$"},
 	{"refreshherd", "I12", "tiered", "^TestGatedI12OneRefresh$"},
 	{"alonefirst", "I12", "tiered", "^TestGatedI12BatchFillsBeforeItWaits$"},
-	{"stranded", "I18", "tiered", "^TestGatedI18CloseWhileBatchBoards$"},
 
 	// Flights.
 	{"joingen", "I2", "tiered", "^TestGatedI2NoJoinAcrossGenerations$"},
