@@ -144,12 +144,12 @@ func TestFencesBeyondMemory(t *testing.T) {
 	for i := range maxFences {
 		f.raise([]string{fmt.Sprint(i)}, x, 1)
 	}
-	if f.stands("other", 50) {
+	if f.stands("other", token.Token{}, 50) {
 		t.Error("a key that nobody writes is fenced")
 	}
 	f.raise([]string{"one more"}, x, 1)
-	if !f.stands("other", 50) || f.stands("other", 101) {
-		t.Errorf("fenced: at 50 %t, at 101 %t", f.stands("other", 50), f.stands("other", 101))
+	if !f.stands("other", token.Token{}, 50) || f.stands("other", token.Token{}, 101) {
+		t.Errorf("fenced: at 50 %t, at 101 %t", f.stands("other", token.Token{}, 50), f.stands("other", token.Token{}, 101))
 	}
 	f.raise([]string{"later"}, fence{token.New(), 300}, 200)
 	if n := len(f.keys); n != 1 {

@@ -35,6 +35,21 @@ type attestation struct {
 // Leased. It is never so while no space with SpaceConfig.Acked is open.
 func (n *Node) Assured(t Instant) bool { return int64(t) <= n.assured.Load() }
 
+// unseen says why this node may take a Redis process for another one. It notices that
+// by its next probe then, or later, which is too late where writers wait for all nodes:
+// the registry of a process that took over may lack some, and what that process holds
+// may be older than a write that has ended.
+func (n *Node) unseen() error {
+	const field = "coherence.SpaceConfig.Acked (tiered.Config.Consistency): "
+	if n.cfg.Monitor == nil || n.cfg.Proxied {
+		return errors.New(field + "needs a Monitor that sees each connection: set coherence.Config.Monitor, and Proxied to false")
+	}
+	if err := n.monitor.blindness(); err != nil {
+		return fmt.Errorf(field+"needs INFO, by which Redis processes are told apart; allow +info: %w", err)
+	}
+	return nil
+}
+
 // assure grants the assurance that a probe sent at s has earned. The lease has
 // been extended before.
 func (n *Node) assure(s Instant) {

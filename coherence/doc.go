@@ -122,7 +122,9 @@
 //     entry since T in an unbroken chain (it came, or opened the space, later; it
 //     missed entries; its Redis lost its data) counts every key as fenced for F since
 //     then. Who stores in Redis what others will find looks again, at both, when it has
-//     the lease of the record: a fence that stood there may be lost.
+//     the lease of the record: a fence that stood there may be lost. And a writer keeps
+//     what it wrote only if it knows of no other fence: Redis may have lost the one that
+//     overlaps, and not know that the two do.
 //  4. Whoever is not assured serves no copies, and joins no load that began before.
 //     A load that read the source before V is shared with a read that begins at t
 //     only if the node is assured at t and the generation has not moved: then t < W by
@@ -136,7 +138,9 @@
 // while others are being sent travel together, and a lost one is made up for by the
 // registry within two probes. A fleet without acked spaces pays nothing.
 //
-// What it rests on, beyond the rest: F is the same in all processes. Copies and fences
+// What it rests on, beyond the rest: each node sees which Redis process answers it, so
+// that Acked is refused without a Monitor and with Config.Proxied, and nothing is assured
+// where INFO is refused. F is the same in all processes. Copies and fences
 // of other kinds of nodes (a space of the same name without Acked) are outside of it. The
 // age of a registry or process that a node finds when it comes is taken from the clock
 // of Redis: one that is set forward within F of a loss of data ends the wait early.

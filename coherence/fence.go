@@ -81,8 +81,9 @@ func (f *fences) sweep(now Instant) {
 	}
 }
 
-// stands reports whether a write of the key may be under way.
-func (f *fences) stands(key string, now Instant) bool {
+// stands reports whether a write of the key may be under way, other than the one with
+// the given token.
+func (f *fences) stands(key string, own token.Token, now Instant) bool {
 	if int64(now) <= f.all.Load() {
 		return true
 	}
@@ -92,7 +93,7 @@ func (f *fences) stands(key string, now Instant) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, x := range f.keys[key] {
-		if now <= x.until {
+		if x.token != own && now <= x.until {
 			return true
 		}
 	}
@@ -104,9 +105,13 @@ func (f *fences) stands(key string, now Instant) bool {
 // the key is under way, or one may be that this node has not heard of, because it
 // has not followed the announcements for as long as a fence lives. Ask it after the
 // generation was taken.
-func (s *Space) Barred(key string) bool {
+func (s *Space) Barred(key string) bool { return s.Overlapped(key, token.Token{}) }
+
+// Overlapped is Barred for who has just written the key under the fence with the
+// given token: what was written may be kept unless another write is under way.
+func (s *Space) Overlapped(key string, own token.Token) bool {
 	now := s.node.Now()
-	return s.fences.stands(key, now) && !mutant.NoLocalFence || now <= s.deafUntil() && !mutant.NoYoung
+	return s.fences.stands(key, own, now) && !mutant.NoLocalFence || now <= s.deafUntil() && !mutant.NoYoung
 }
 
 // deafUntil is when the last fence that this space has not been told of is over.

@@ -194,7 +194,7 @@ func TestGatedI15FenceBeforeGeneration(t *testing.T) {
 	e := entry{at: position{2, "bb"}, payload: string(fenced(time.Minute, "key").append(nil))}
 	s.fences.mu.Lock()
 	while(t, func() { n.apply(e) }, func() bool { return s.Generation(s.Hash("key")) == gen }, s.fences.mu.Unlock)
-	if s.Generation(s.Hash("key")) == gen || !s.fences.stands("key", n.Now()) {
+	if s.Generation(s.Hash("key")) == gen || !s.fences.stands("key", token.Token{}, n.Now()) {
 		t.Error("not applied")
 	}
 }

@@ -293,8 +293,11 @@ func (n *Node) settle(ctx context.Context, settled func() bool) error {
 
 // unsettled says why Settle has waited in vain.
 func (n *Node) unsettled() error {
-	if !n.Leased(n.Now()) {
+	switch {
+	case !n.Leased(n.Now()):
 		return ErrAdrift
+	case n.admitted():
+		return fmt.Errorf("%w: not entered in the registry, or unable to read INFO", ErrAdrift)
 	}
 	return n.strange()
 }

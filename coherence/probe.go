@@ -160,7 +160,7 @@ func (n *Node) probe(ctx context.Context) error {
 	}
 	n.prober.proved, n.prober.forked = s, false
 	n.extend(s)
-	if attested {
+	if attested && (n.monitor.sees() || mutant.Unseen) {
 		n.assure(s)
 	}
 	return n.attend(ctx, r.version)

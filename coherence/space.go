@@ -23,7 +23,8 @@ type SpaceConfig struct {
 	// copies valid only while writers wait for this node: after Announce has returned
 	// nil nobody serves an older copy, not for a moment. See "Acknowledged
 	// announcements" in the package documentation for what it costs. All processes
-	// must agree on it.
+	// must agree on it. It needs a Config.Monitor that can read INFO, and no
+	// Config.Proxied: what another Redis process answers must be known for that.
 	Acked bool
 
 	// Fence is how long a write that is fenced may last: the longest time after the
@@ -71,6 +72,11 @@ func (n *Node) Space(cfg SpaceConfig) (*Space, error) {
 	}
 	if cfg.Acked && (cfg.Fence < 3*n.cfg.MaxStale || cfg.Fence > maxFence) {
 		return nil, fmt.Errorf("coherence.SpaceConfig.Fence: %v is not between three times MaxStale (%v) and %v", cfg.Fence, 3*n.cfg.MaxStale, maxFence)
+	}
+	if cfg.Acked && !mutant.Unseen {
+		if err := n.unseen(); err != nil {
+			return nil, err
+		}
 	}
 	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, seed: maphash.MakeSeed(), mask: hashMask, acked: cfg.Acked, opened: n.Now()}
 	s.life.Store(int64(cfg.Fence))

@@ -20,20 +20,20 @@ type batch[V any] struct {
 	fetch []*passenger[V] // to be loaded
 	alone []*passenger[V] // to wait for others, each for itself
 
-	admitted bool // the batch has its place at the source
+	admitted bool          // the batch has its place at the source
+	over     chan struct{} // closed when nobody but those alone is under way
 }
 
 // passenger is one key of a batch.
 type passenger[V any] struct {
 	reading[V]
-	landing chan outcome[V] // holds one, takes one
-	do      action          // hold, bypass or distrust: what to do with the loaded value
-	lease   string          // hold: proof of the lease
-	stamp   string          // take: of the value that may be replaced
-	token   token.Token     // of the lease asked for
-	asked   bool            // for the lease
-	out     outcome[V]      // of the load
-	rec     *encoded        // the loaded value as Redis holds it, nil if it is not to be stored
+	do    action      // hold, bypass or distrust: what to do with the loaded value
+	lease string      // hold: proof of the lease
+	stamp string      // take: of the value that may be replaced
+	token token.Token // of the lease asked for
+	asked bool        // for the lease
+	out   outcome[V]  // of the load
+	rec   *encoded    // the loaded value as Redis holds it, nil if it is not to be stored
 }
 
 type outcome[V any] struct {
@@ -41,23 +41,28 @@ type outcome[V any] struct {
 	err   error
 }
 
-func (p *passenger[V]) land(v V, err error) { p.landing <- outcome[V]{v, err} }
+func (p *passenger[V]) land(v V, err error) { p.call.Land(v, err) }
 
-// start flies the batch in a goroutine of its own. Its context ends when nobody
-// waits for any of its keys.
+// start flies the batch in a goroutine of its own. Its context ends when all keys
+// have landed or are waited for by nobody.
 func (b *batch[V]) start(ctx context.Context) {
+	if len(b.ready) == 0 {
+		close(b.over)
+		return
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var waited atomic.Int64
 	waited.Store(int64(len(b.ready)))
-	for _, p := range b.ready {
-		context.AfterFunc(p.call.Ctx, func() {
-			if waited.Add(-1) == 0 {
-				cancel()
-			}
-		})
+	release := func() {
+		if waited.Add(-1) == 0 {
+			cancel()
+		}
 	}
-	// The led flights keep the cache open until they have landed.
+	for _, p := range b.ready {
+		p.call.Release(release)
+	}
 	b.cache.running.Go(func() {
+		defer close(b.over)
 		defer cancel()
 		ctx, done := b.cache.until(ctx)
 		defer done()
@@ -76,13 +81,14 @@ func (b *batch[V]) fly(ctx context.Context) {
 	b.acquire(ctx)
 	if mutant.AloneFirst {
 		for _, p := range b.alone {
-			p.land(b.cache.embark(p.call, &p.reading))
+			p.land(b.cache.embark(p.call.Detach(ctx), &p.reading, step[V]{do: look}))
 		}
 		b.alone = nil
 	}
 	b.fill(ctx)
 	for _, p := range b.alone {
-		b.cache.running.Go(func() { p.land(b.cache.embark(p.call, &p.reading)) })
+		b.cache.running.Add(1)
+		b.cache.launch(ctx, &p.reading, step[V]{do: look})
 	}
 }
 
@@ -96,13 +102,19 @@ func (b *batch[V]) lookUp(ctx context.Context) {
 	}
 	var ask []*passenger[V]
 	for _, p := range b.ready {
-		if c.asks(p.key) {
+		if c.asks(p.key, now) {
 			ask = append(ask, p)
 		} else {
 			b.distrust(p)
 		}
 	}
-	b.consult(ctx, ask, func(_ []*passenger[V], keys []string) ([]record, error) { return c.remote.getMany(ctx, keys) })
+	b.consult(ctx, ask, func(part []*passenger[V], found func(int, record, error)) {
+		keys := make([]string, len(part))
+		for i, p := range part {
+			keys[i] = c.remote.prefix + p.key
+		}
+		c.remote.get(ctx, keys, found)
+	})
 }
 
 // admit takes one place at the source for the whole batch, before it takes
@@ -135,12 +147,19 @@ func (b *batch[V]) acquire(ctx context.Context) {
 	for _, p := range asking {
 		p.token, p.asked = token.New(), true
 	}
-	b.consult(ctx, asking, func(part []*passenger[V], keys []string) ([]record, error) {
-		tokens, stamps := make([]token.Token, len(part)), make([]string, len(part))
+	b.consult(ctx, asking, func(part []*passenger[V], found func(int, record, error)) {
+		keys, tokens, stamps := make([]string, len(part)), make([]token.Token, len(part)), make([]string, len(part))
 		for i, p := range part {
-			tokens[i], stamps[i] = p.token, p.stamp
+			keys[i], tokens[i], stamps[i] = p.key, p.token, p.stamp
 		}
-		return b.cache.remote.acquire(ctx, keys, tokens, stamps)
+		records, err := b.cache.remote.acquire(ctx, keys, tokens, stamps)
+		for i := range part {
+			if err != nil {
+				found(i, record{}, err)
+			} else {
+				found(i, records[i], nil)
+			}
+		}
 	})
 	var giveUp []fill // the leases may be ours all the same
 	for _, p := range asking {
@@ -153,27 +172,30 @@ func (b *batch[V]) acquire(ctx context.Context) {
 
 // consult asks Redis about passengers, a part at a time, and routes each by the
 // answer. Those without a credible answer are routed past Redis.
-func (b *batch[V]) consult(ctx context.Context, who []*passenger[V], ask func(part []*passenger[V], keys []string) ([]record, error)) {
+func (b *batch[V]) consult(ctx context.Context, who []*passenger[V], ask func(part []*passenger[V], found func(int, record, error))) {
+	node := b.cache.node
 	for part := range slices.Chunk(who, pipelined) {
-		keys := make([]string, len(part))
-		view, ok := b.cache.node.View()
-		for i, p := range part {
-			keys[i], p.view = p.key, view
-		}
-		var records []record
+		view, ok := node.View()
+		answers := make([]answer, len(part))
 		if ok {
-			var err error
-			records, err = ask(part, keys)
-			ok = err == nil && b.cache.node.Holds(view)
+			ask(part, func(i int, rec record, err error) { answers[i] = answer{rec, err == nil} })
+			ok = node.Holds(view)
 		}
 		for i, p := range part {
-			if ok {
-				b.route(ctx, p, records[i])
+			p.view = view
+			if ok && answers[i].ok {
+				b.route(ctx, p, answers[i].rec)
 			} else {
 				b.distrust(p)
 			}
 		}
 	}
+}
+
+// answer is what Redis said of one key, if it did.
+type answer struct {
+	rec record
+	ok  bool
 }
 
 func (b *batch[V]) route(ctx context.Context, p *passenger[V], rec record) {

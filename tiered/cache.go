@@ -27,6 +27,7 @@ type Cache[V any] struct {
 	cfg     Config[V]
 	local   *local[V]
 	remote  *remote
+	looks   *looks
 	source  source
 	flights flight.Group[V]
 	counts  counters
@@ -68,6 +69,7 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 		c.source.limit = semaphore.NewWeighted(int64(cfg.SourceLimit))
 	}
 	c.remote = newRemote(node, cfg.Name, cfg.LeaseTTL, cfg.FenceTTL)
+	c.looks = newLooks(node.Redis(), c.lookUp)
 	c.space, err = node.Space(coherence.SpaceConfig{
 		Name: cfg.Name, Erase: c.remote.erase, Acked: c.strong, Fence: cfg.FenceTTL,
 	})
@@ -96,6 +98,7 @@ func (c *Cache[V]) Close() error {
 		c.mu.Unlock()
 		c.close(ErrClosed)
 		c.running.Wait()
+		c.looks.close()
 		c.space.Close()
 		c.local.close()
 	})

@@ -26,7 +26,8 @@ const (
 	// new value, on whatever node, no later read returns the old one. A write costs a
 	// message to each node and back, and waits for at most MaxStale when one does not
 	// answer. Without Redis nothing is served from memory, nor for FenceTTL after a
-	// node has started or Redis has lost its data: reads go to the source.
+	// node has started or Redis has lost its data: reads go to the source. The node needs
+	// a Monitor and must not be Proxied, as it does for Acknowledged.
 	Strong
 )
 
@@ -70,9 +71,9 @@ func (c *Cache[V]) leased(t coherence.Instant) bool {
 	return c.node.Leased(t)
 }
 
-// asks reports whether Redis is to be asked for key.
-func (c *Cache[V]) asks(key string) bool {
-	return (c.leased(c.node.Now()) || mutant.NoBreaker) && !c.space.Pending(key) && !(c.strong && c.space.Barred(key))
+// asks reports whether Redis is to be asked for key at now.
+func (c *Cache[V]) asks(key string, now coherence.Instant) bool {
+	return (c.leased(now) || mutant.NoBreaker) && !c.space.Pending(key) && !(c.strong && c.space.Barred(key))
 }
 
 // Acked makes an Update or InvalidateMany of an Acknowledged cache wait until every

@@ -38,7 +38,13 @@
 // fleet (the lease; waiters are woken by the holder). A read joins only a load
 // that began after the last invalidation it must see: the flight's key holds the
 // generation. Each waiter obeys its own context, and a load that nobody waits
-// for is cancelled.
+// for is cancelled. The read that begins a flight makes the first look into Redis
+// in its own goroutine; what is left to do after that goes on without it.
+//
+// Reads of different keys share round trips: while some are under way, the next
+// ones queue, and are sent together as one MGET (on a Cluster, as a pipeline to the
+// node that has them). Nobody waits for company, and each read obeys its own context. A
+// record that a copy in memory stands for is not decoded again.
 //
 // # Without Redis
 //
@@ -72,9 +78,11 @@
 //
 // # Goroutines
 //
-// Loaders run in goroutines of their own, as do flights, batches of GetMany,
-// refreshes, and the renewal of a lease while its load runs. Close cancels their
-// contexts and waits for all of them. Ristretto has its own and ends them.
+// Loaders run in goroutines of their own, as do flights that Redis has no value
+// for, batches of GetMany, refreshes, and the renewal of a lease while its load runs.
+// Four more send the reads (on a Cluster, four for each node that was asked); they
+// are started when needed and stay. Close cancels their contexts and waits for all
+// of them. Ristretto has its own and ends them.
 //
 // # Caveats
 //

@@ -3,6 +3,7 @@ package tiered
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -211,6 +212,55 @@ func TestGatedHashCollision(t *testing.T) {
 		s.settle()
 		if v, err := a.cache.Get(s.Context(), "other", s.source.load); v != 7 || err != nil {
 			s.Fatalf("Get = %d, %v, want 7: the copy is another key's", v, err)
+		}
+	})
+}
+
+// So do, in the front, keys whose hashes agree in a few bits.
+func TestGatedSlotCollision(t *testing.T) {
+	gated(t, func(s *stage) {
+		a := s.join()
+		a.want(1, "first load")
+		hash := a.cache.space.Hash("other")
+		s.source.values["other"] = 7
+		a.cache.local.front.put(hash, a.cache.local.get(a.cache.space.Hash(key), key))
+		if v, err := a.cache.Get(s.Context(), "other", s.source.load); v != 7 || err != nil {
+			s.Fatalf("Get = %d, %v, want 7: the slot shows another key", v, err)
+		}
+	})
+}
+
+// A holds a copy that it may not serve any more, and decodes no record that this copy
+// stands for. B updates: the record has another stamp, and is decoded.
+func TestGatedI1DecodedOnlyByItsStamp(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		a.want(1, "first load")
+		b.update(2)
+		s.settle()
+		a.want(2, "the copy stands for the record that was replaced")
+	})
+}
+
+// Redis is in a hole and all round trips that reads share are under way when another
+// read queues. The lease runs out: the read is not sent after them, but goes to the
+// source.
+func TestGatedQueueEndsWithTheLease(t *testing.T) {
+	gated(t, func(s *stage) {
+		a := s.join()
+		timeout, left := a.node.Config().Timeout, 100*time.Millisecond
+		a.link.Hole()
+		for a.node.Leased(a.node.Now().Add(left)) {
+			time.Sleep(time.Millisecond)
+		}
+		for i := range lookLimits.Slots {
+			go func() { _, _ = a.cache.Get(s.Context(), fmt.Sprint("other", i), s.source.load) }()
+		}
+		time.Sleep(left / 2)
+		began := time.Now()
+		a.want(1, "from the source")
+		if took, most := time.Since(began), timeout-left/2; took > most {
+			s.Errorf("a read that queued when the lease ran out took %v, the slots were free after %v", took, most)
 		}
 	})
 }

@@ -120,6 +120,33 @@ func TestGatedI15FenceDeleted(t *testing.T) {
 	})
 }
 
+// I15. Redis loses the fence while B writes, so that A's write, which overlaps, finds nobody beside it. A keeps nothing,
+// here or in Redis: B's value may be the later one.
+func TestGatedI15OverlappedFenceDeleted(t *testing.T) {
+	gated(t, func(s *stage) {
+		ab := s.joinStrong(2)
+		a, b := ab[0], ab[1]
+		b.updateBy(func() {
+			s.redis.Del("f:p:" + key)
+			a.update(2)
+			if a.holds() {
+				s.Error("A keeps what it wrote, while B writes")
+			}
+			if record, err := s.redis.Get("f:p:" + key); err == nil {
+				s.Errorf("Redis holds %q, while B writes", record)
+			}
+			s.source.set(3)
+			a.want(3, "written by B")
+		})
+		a.want(3, "written by B")
+		b.want(3, "own write")
+		a.update(4)
+		if !a.holds() {
+			s.Error("A's later write is not kept")
+		}
+	})
+}
+
 // I15. A has looked and queues for the source. Then B announces a write, Redis loses
 // everything, and A gets a lease where a fence stood. What it loads is about to be
 // replaced, by a writer that does not live to announce it again: nobody may find it.

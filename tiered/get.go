@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/mutant"
-	"github.com/tiercache/tiercache/internal/token"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
 
@@ -78,32 +76,27 @@ func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V]
 	if c.strong && !mutant.LeaseEnough {
 		inStep = c.node.Assured(now)
 	}
-	e := c.local.get(hash, key)
-	if e == nil || e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
-		return nil
+	e := c.local.peek(hash)
+	if e == nil || e.key != key && !mutant.SlotBlind || !c.good(e, hash, now, inStep) {
+		if e = c.local.get(hash, key); e == nil || !c.good(e, hash, now, inStep) {
+			return nil
+		}
+	} else if samples(now) {
+		c.local.get(hash, key)
+	}
+	return e
+}
+
+// good reports whether a copy may be served. The caller has read inStep before.
+func (c *Cache[V]) good(e *entry[V], hash uint64, now coherence.Instant, inStep bool) bool {
+	if e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
+		return false
 	}
 	if mutant.LeaseLate {
 		time.Sleep(c.bound)
 		inStep = c.leased(now)
 	}
-	if inStep && !e.weak || now <= e.loaded.Add(c.window) {
-		return e
-	}
-	return nil
-}
-
-// reading is one flight's way through the tiers.
-type reading[V any] struct {
-	call  *flight.Call[V] // nil for a refresh
-	key   string
-	hash  uint64
-	gen   uint64
-	began coherence.Instant
-	load  Loader[V]
-	life  lifetime
-	view  coherence.View // taken before the last look at Redis
-
-	admitted bool // it has a place at the source
+	return inStep && !e.weak || now <= e.loaded.Add(c.window)
 }
 
 func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coherence.Instant, load Loader[V], life lifetime) (V, error) {
@@ -120,22 +113,64 @@ func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coher
 	if life.bypass {
 		return c.past(ctx, key, load)
 	}
-	t := flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.leased(now), Strict: c.strong || life.strict}
 	if !c.enter() {
 		return none, ErrClosed
 	}
-	seat := c.flights.Enter(ctx, t, func(f *flight.Call[V]) (V, error) {
-		defer c.running.Done()
-		return c.embark(f, &reading[V]{key: key, hash: hash, load: load, life: life})
-	})
-	if !seat.Led {
+	seat := c.flights.Enter(flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.leased(now), Strict: c.strong || life.strict})
+	var v V
+	var err error
+	if seat.Led {
+		v, err = c.lead(ctx, seat, &reading[V]{call: seat.Call, gen: seat.Call.Gen, key: key, hash: hash, load: load, life: life})
+	} else {
 		c.running.Done()
+		v, err = landed(ctx, seat)
 	}
-	v, err := landed(ctx, seat)
 	if err != nil {
 		return none, err
 	}
 	return c.handOut(v), nil
+}
+
+// lead flies what the read itself has begun. The first look into Redis, which most
+// flights end with, is made in the caller's goroutine; the rest of the way is made
+// in one that does not end with the caller.
+func (c *Cache[V]) lead(ctx context.Context, seat flight.Seat[V], r *reading[V]) (v V, err error) {
+	if seat.Call.Queued {
+		c.launch(ctx, r, step[V]{do: look})
+		return landed(ctx, seat)
+	}
+	here, err := true, errGoexit // a codec may end the goroutine
+	defer func() {
+		if here {
+			seat.Call.Land(v, err)
+			c.running.Done()
+		}
+	}()
+	r.began = c.node.Now() // after the generation: see Audit
+	rec, ok := c.look(ctx, r)
+	next := c.judged(r, rec, ok)
+	if next.do == serve {
+		return c.serve(ctx, r, next)
+	}
+	here = false
+	if ctx.Err() == nil {
+		c.launch(ctx, r, next)
+		return landed(ctx, seat)
+	}
+	if seat.Leave() {
+		c.launch(ctx, r, step[V]{do: look}) // for the others
+	} else {
+		c.running.Done()
+	}
+	return v, context.Cause(ctx)
+}
+
+// launch lets a reading fly on from next in a goroutine of its own.
+func (c *Cache[V]) launch(ctx context.Context, r *reading[V], next step[V]) {
+	r.call.Go(ctx, func(ctx context.Context) (V, error) {
+		defer c.running.Done()
+		return c.embark(ctx, r, next)
+	})
 }
 
 // landed waits for a flight as long as ctx allows. Who leaves while the flight is
@@ -148,12 +183,11 @@ func landed[V any](ctx context.Context, seat flight.Seat[V]) (V, error) {
 	return v, err
 }
 
-// embark flies a reading alone.
-func (c *Cache[V]) embark(f *flight.Call[V], r *reading[V]) (V, error) {
-	ctx, cancel := c.until(f.Ctx)
+// embark flies a reading alone, from next on, until the cache closes.
+func (c *Cache[V]) embark(ctx context.Context, r *reading[V], next step[V]) (V, error) {
+	ctx, cancel := c.until(ctx)
 	defer cancel()
-	r.call, r.gen = f, f.Gen
-	return c.fly(ctx, r)
+	return c.fly(ctx, r, next)
 }
 
 // past is a read that leaves both tiers alone.
@@ -174,222 +208,4 @@ func (c *Cache[V]) past(ctx context.Context, key string, load Loader[V]) (V, err
 		return none, err
 	}
 	return v, nil
-}
-
-// loadOne calls the loader in the place that r has or takes now.
-func (c *Cache[V]) loadOne(ctx context.Context, r *reading[V]) (V, time.Duration, error) {
-	if err := c.admit(ctx, r); err != nil {
-		var none V
-		return none, 0, err
-	}
-	r.admitted = false // the load gives the place back
-	return run(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
-}
-
-func (c *Cache[V]) admit(ctx context.Context, r *reading[V]) error {
-	if r.admitted {
-		return nil
-	}
-	err := c.source.enter(ctx, r.call.Waiting.Store)
-	r.admitted = err == nil
-	return err
-}
-
-func (c *Cache[V]) dismiss(r *reading[V]) {
-	if r.admitted {
-		r.admitted = false
-		c.source.leave()
-	}
-}
-
-// fly is the body of a flight: look into Redis and act on what stands there
-// until somebody has a value.
-func (c *Cache[V]) fly(ctx context.Context, r *reading[V]) (V, error) {
-	r.began = c.node.Now()
-	r.call.Begin(r.began)
-	defer c.dismiss(r)
-	patience := r.began.Add(min(c.cfg.WaitMax, maxLife))
-	if mutant.NoWaitMax {
-		patience = patience.Add(time.Hour)
-	}
-	rec, ok := c.look(ctx, r)
-	for ok {
-		switch next := c.judge(r, rec); next.do {
-		case serve:
-			return c.serve(ctx, r, next)
-		case bypass:
-			return c.bypass(ctx, r)
-		case await:
-			if c.node.Now() >= patience {
-				return c.bypass(ctx, r)
-			}
-			c.dismiss(r)
-			rec, ok = c.await(ctx, r, rec, patience)
-		case take:
-			// The place at the source comes first: who queued for it under a lease
-			// would keep a less busy process from loading.
-			if err := c.admit(ctx, r); err != nil {
-				var none V
-				return none, err
-			}
-			rec, ok = c.take(ctx, r, next.replace)
-		case hold:
-			if !c.vouches(r) {
-				c.remote.commit(ctx, fill{key: r.key, lease: rec.lease})
-				return c.bypass(ctx, r)
-			}
-			return c.hold(ctx, r, rec.lease)
-		case distrust:
-			ok = false
-		}
-	}
-	if ctx.Err() != nil {
-		var none V
-		return none, context.Cause(ctx)
-	}
-	return c.weak(ctx, r)
-}
-
-// look reads the key. False: Redis is not to be asked, did not answer, or is not
-// to be believed.
-func (c *Cache[V]) look(ctx context.Context, r *reading[V]) (record, bool) {
-	if !c.asks(r.key) {
-		return record{}, false
-	}
-	return c.believe(r, func() (record, error) { return c.remote.get(ctx, r.key) })
-}
-
-// believe asks Redis and drops the answer if its history changed meanwhile: a
-// restarted server may answer with what was invalidated long ago.
-func (c *Cache[V]) believe(r *reading[V], ask func() (record, error)) (record, bool) {
-	view, ok := c.node.View()
-	if !ok {
-		return record{}, false
-	}
-	r.view = view
-	rec, err := ask()
-	return rec, err == nil && c.node.Holds(view)
-}
-
-// take asks for the lease.
-func (c *Cache[V]) take(ctx context.Context, r *reading[V], replace string) (record, bool) {
-	t := token.New()
-	rec, ok := c.believe(r, func() (record, error) {
-		recs, err := c.remote.acquire(ctx, []string{r.key}, []token.Token{t}, []string{replace})
-		if err != nil {
-			return record{}, err
-		}
-		return recs[0], nil
-	})
-	if !ok { // the lease may be ours all the same
-		c.remote.commit(ctx, fill{key: r.key, lease: t.String()})
-	}
-	return rec, ok
-}
-
-// vouches reports whether what r loads from now on may be stored for others. A lease says
-// that no fence stands, which is not enough where reads are linearizable: Redis may have
-// lost one since r looked. Whoever knows of it by now has moved the generation, or is
-// barred; whoever does not know of it holds up its writer.
-func (c *Cache[V]) vouches(r *reading[V]) bool {
-	return !c.strong || mutant.TakeBlind || r.gen == c.space.Generation(r.hash) && c.asks(r.key)
-}
-
-// await waits until the lease that somebody holds has ended, and returns what
-// stands there then. It is woken by the holder; polling is a net.
-func (c *Cache[V]) await(ctx context.Context, r *reading[V], rec record, patience coherence.Instant) (record, bool) {
-	c.counts.waits.Add(1)
-	w := c.space.Await(r.key)
-	defer w.Cancel()
-	ok := true
-	for poll := 2 * time.Millisecond; ok && rec.kind == leased; poll = min(2*poll, maxPollDelay) {
-		if !rec.awaitedBy(c.remote.inbox) {
-			if rec, ok = c.enlist(ctx, r); !ok || rec.kind != leased {
-				break
-			}
-		}
-		left := patience.Sub(c.node.Now())
-		if left <= 0 {
-			break
-		}
-		nap := time.NewTimer(min(left, poll/2+rand.N(poll)))
-		select {
-		case <-w.C:
-		case <-nap.C:
-		case <-ctx.Done():
-			ok = false
-		}
-		nap.Stop()
-		if ok {
-			rec, ok = c.look(ctx, r)
-		}
-	}
-	return rec, ok
-}
-
-// enlist asks the holder of the lease for a wake-up.
-func (c *Cache[V]) enlist(ctx context.Context, r *reading[V]) (record, bool) {
-	return c.believe(r, func() (record, error) {
-		_, rec, err := c.remote.wait(ctx, r.key)
-		return rec, err
-	})
-}
-
-// hold loads under a lease of ours, and stores what it loaded if the lease still
-// stands then: an invalidation during the load has taken it away (I5).
-func (c *Cache[V]) hold(ctx context.Context, r *reading[V], lease string) (V, error) {
-	c.counts.tally(hold)
-	stop := c.renewing(ctx, lock{c.remote.prefix + r.key, lease})
-	v, took, err := c.loadOne(withFence(ctx, Fence{grantOf(lease), time.Now().Add(c.cfg.LoadTimeout)}), r)
-	stop()
-	rec, err := c.encode(tokenOf(lease), r, v, err, took)
-	f := fill{key: r.key, lease: lease}
-	if rec != nil {
-		f.record, f.px = rec.bytes, rec.px
-	}
-	c.filled(r, v, rec, c.remote.commit(ctx, f)[0])
-	return v, err
-}
-
-// filled keeps a local copy of what COMMIT has stored, unless an unknown Redis
-// process has come up meanwhile: that COMMIT may be part of no history.
-func (c *Cache[V]) filled(r *reading[V], v V, rec *encoded, stored bool) {
-	switch {
-	case stored && c.node.Holds(r.view):
-		c.keep(r, v, rec)
-	case rec != nil:
-		c.counts.refusedFills.Add(1)
-	}
-}
-
-// bypass loads past a fence, or past a lease that took too long. The value is
-// not stored, and not shared with reads that begin after the source was read.
-func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
-	r.call.Seal()
-	c.counts.tally(bypass)
-	v, took, err := c.loadOne(ctx, r)
-	if mutant.CacheFenced {
-		if rec, _ := c.encode(token.Token{}, r, v, err, took); rec != nil {
-			c.keep(r, v, rec)
-		}
-	}
-	return v, err
-}
-
-// weak loads without Redis. The copy is served for as long as the bound allows
-// even to a node that hears nothing, and never longer: the announcement of a
-// write that is still to come may have been applied here already. Where reads are
-// linearizable it is not served at all.
-func (c *Cache[V]) weak(ctx context.Context, r *reading[V]) (V, error) {
-	if c.strong && !mutant.StrongWeak {
-		return c.bypass(ctx, r)
-	}
-	r.call.Weaken()
-	c.counts.tally(distrust)
-	v, took, err := c.loadOne(ctx, r)
-	rec, err := c.encode(token.Token{}, r, v, err, took)
-	if rec != nil {
-		c.keepWeak(r, v, rec)
-	}
-	return v, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/envelope"
 )
@@ -12,7 +13,8 @@ import (
 type action uint8
 
 const (
-	serve    action = iota // the value is good
+	look     action = iota // ask what is there
+	serve                  // the value is good
 	bypass                 // somebody is writing: load, do not store
 	await                  // somebody is loading: wait
 	take                   // nothing of use is there: ask for the lease
@@ -26,6 +28,15 @@ type step[V any] struct {
 	value   V               // to serve
 	record  envelope.Record // its envelope
 	replace string          // take: the stamp that may be replaced, "" for none
+	found   record          // await, hold: what was found
+}
+
+// judged is judge for a look or a script that may have failed.
+func (c *Cache[V]) judged(r *reading[V], rec record, ok bool) step[V] {
+	if !ok {
+		return step[V]{do: distrust}
+	}
+	return c.judge(r, rec)
 }
 
 // judge decides on what r.view shows. One GET decides everything; a record that
@@ -36,11 +47,11 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 	case absent:
 		return step[V]{do: take}
 	case leased:
-		return step[V]{do: await}
+		return step[V]{do: await, found: rec}
 	case fenced:
 		return step[V]{do: bypass}
 	case mine:
-		return step[V]{do: hold}
+		return step[V]{do: hold, found: rec}
 	}
 	env, err := envelope.Parse(rec.raw)
 	switch {
@@ -57,12 +68,26 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 	case !c.readable(env) || env.Hard <= c.node.RedisLatest(c.node.Now()) && !mutant.HardIgnored:
 		return step[V]{do: take, replace: stampOf(rec.raw)}
 	}
-	v, err := c.decode(env)
-	if err != nil {
-		c.counts.corrupt.Add(1)
-		return step[V]{do: take, replace: stampOf(rec.raw)}
+	v, ok := c.decoded(r, env)
+	if !ok {
+		if v, err = c.decode(env); err != nil {
+			c.counts.corrupt.Add(1)
+			return step[V]{do: take, replace: stampOf(rec.raw)}
+		}
 	}
 	return step[V]{do: serve, value: v, record: env}
+}
+
+// decoded returns the value of a record that a local copy, though it may not be
+// served any more, stands for: a stamp is given to one record only. That is so when
+// another key moved the generation of this one, when all copies were voided, or
+// when LocalTTL is shorter than what Redis has left.
+func (c *Cache[V]) decoded(r *reading[V], env envelope.Record) (v V, ok bool) {
+	e := c.local.get(r.hash, r.key)
+	if e == nil || e.weak || e.negative != env.Negative || e.stamp != env.Stamp && !mutant.StampAny {
+		return v, false
+	}
+	return e.value, true
 }
 
 // readable reports whether the record is of this cache's shape and uses nothing
@@ -94,8 +119,9 @@ func stampOf(raw []byte) string {
 // serve keeps a copy of what was found in Redis and returns it.
 func (c *Cache[V]) serve(ctx context.Context, r *reading[V], s step[V]) (V, error) {
 	c.counts.remoteHits.Add(1)
-	e := c.keep(r, s.value, &encoded{header: s.record.Header, stamp: s.record.Stamp, size: len(s.record.Payload)})
-	if now := c.node.Now(); now >= e.early {
+	now := c.node.Now()
+	e := c.keepAt(now, r, s.value, &encoded{header: s.record.Header, stamp: s.record.Stamp, size: len(s.record.Payload)})
+	if now >= e.early {
 		c.touch(ctx, e, r.hash, now, r.load, r.life)
 	}
 	if e.negative {
@@ -104,11 +130,11 @@ func (c *Cache[V]) serve(ctx context.Context, r *reading[V], s step[V]) (V, erro
 	return e.value, nil
 }
 
-// untilRedis returns the time left until the Redis clock shows ms, on the safe
-// side: it may already show the latest time possible. Whatever a record says,
+// untilRedis returns the time left at now until the Redis clock shows ms, on the
+// safe side: it may already show the latest time possible. Whatever a record says,
 // the result is within maxLocalLife.
-func (c *Cache[V]) untilRedis(ms int64) time.Duration {
+func (c *Cache[V]) untilRedis(now coherence.Instant, ms int64) time.Duration {
 	const limit = int64(maxLocalLife / time.Millisecond)
-	left := ms - c.node.RedisLatest(c.node.Now())
+	left := ms - c.node.RedisLatest(now)
 	return time.Duration(min(max(left, -limit), limit)) * time.Millisecond
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
 
@@ -115,47 +114,41 @@ func (c *Cache[V]) pastMany(ctx context.Context, keys []string, load BatchLoader
 // fetchMany takes a seat in a flight for every key: those that it leads are
 // flown together.
 func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.Instant, load BatchLoader[V], life lifetime, found map[string]V) (map[string]V, error) {
-	b := &batch[V]{cache: c, load: load}
+	if !c.enter() {
+		return found, failedKeys(keys, ErrClosed)
+	}
+	b := &batch[V]{cache: c, load: load, ready: make([]*passenger[V], 0, len(keys)), over: make(chan struct{})}
 	seats := make(map[string]flight.Seat[V], len(keys))
-	inStep := c.leased(now)
+	inStep, one := c.leased(now), single(load)
 	for _, key := range keys {
 		if _, twice := seats[key]; twice {
 			continue
 		}
-		if !c.enter() {
-			if len(b.ready) > 0 && !mutant.Stranded {
-				b.start(ctx) // they have a seat, and Close waits for them
-			}
-			return found, failedKeys(keys, ErrClosed)
-		}
-		p := &passenger[V]{
-			reading: reading[V]{key: key, hash: c.space.Hash(key), load: single(load), life: life},
-			landing: make(chan outcome[V], 1),
-		}
-		t := flight.Ticket{Key: key, Gen: c.space.Generation(p.hash), Now: now, Leased: inStep, Strict: c.strong || life.strict}
-		seat := c.flights.Enter(ctx, t, func(f *flight.Call[V]) (V, error) {
-			defer c.running.Done()
-			if f.Queued {
-				return c.embark(f, &p.reading)
-			}
-			out := <-p.landing
-			return out.value, out.err
-		})
+		hash := c.space.Hash(key)
+		t := flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: inStep, Strict: c.strong || life.strict}
+		seat := c.flights.Enter(t)
 		seats[key] = seat
 		if !seat.Led {
-			c.running.Done()
-		} else if !seat.Call.Queued {
-			p.call, p.gen = seat.Call, seat.Call.Gen
+			continue
+		}
+		p := &passenger[V]{reading: reading[V]{call: seat.Call, gen: seat.Call.Gen, key: key, hash: hash, load: one, life: life}}
+		if seat.Call.Queued {
+			c.running.Add(1)
+			c.launch(ctx, &p.reading, step[V]{do: look})
+		} else {
 			b.ready = append(b.ready, p)
 		}
 	}
-	if len(b.ready) > 0 {
-		b.start(ctx)
-	}
-	return collect(ctx, c, seats, found)
+	b.start(ctx)
+	c.running.Done()
+	return collect(ctx, c, b, seats, found)
 }
 
-func collect[V any](ctx context.Context, c *Cache[V], seats map[string]flight.Seat[V], found map[string]V) (map[string]V, error) {
+func collect[V any](ctx context.Context, c *Cache[V], b *batch[V], seats map[string]flight.Seat[V], found map[string]V) (map[string]V, error) {
+	select {
+	case <-b.over: // most have landed, and are not waited for one by one
+	case <-ctx.Done():
+	}
 	var failed map[string]error
 	for key, seat := range seats {
 		v, err := landed(ctx, seat)

@@ -2,9 +2,9 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -23,9 +23,11 @@ type remote struct {
 	rdb     redis.UniversalClient
 	scripts *shared.Runner
 	space   *coherence.Space
-	prefix  string // of value keys
-	locks   string // of refresh locks
-	inbox   string // this node's name
+	single  bool        // one server: MGET reads any keys
+	apart   atomic.Bool // it has refused MGET
+	prefix  string      // of value keys
+	locks   string      // of refresh locks
+	inbox   string      // this node's name
 	timeout time.Duration
 	lease   time.Duration
 	fence   time.Duration
@@ -33,8 +35,10 @@ type remote struct {
 
 func newRemote(node *coherence.Node, name string, lease, fence time.Duration) *remote {
 	fleet := node.Config().Fleet
+	_, single := node.Redis().(*redis.Client)
 	return &remote{
-		rdb: node.Redis(), scripts: node.Scripts(),
+		single: single,
+		rdb:    node.Redis(), scripts: node.Scripts(),
 		prefix: fleet + ":" + name + ":", locks: fleet + ":~r:",
 		inbox: node.Name(), timeout: node.Config().Timeout,
 		lease: lease, fence: fence,
@@ -95,44 +99,6 @@ func (r record) awaitedBy(inbox string) bool {
 
 func (r *remote) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, r.timeout)
-}
-
-// get reads a key.
-func (r *remote) get(ctx context.Context, key string) (record, error) {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
-	return read(r.rdb.Get(ctx, r.prefix+key))
-}
-
-// getMany reads keys in one pipeline; a cluster client splits it by node.
-func (r *remote) getMany(ctx context.Context, keys []string) ([]record, error) {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
-	pipe := r.rdb.Pipeline()
-	cmds := make([]*redis.StringCmd, len(keys))
-	for i, key := range keys {
-		cmds[i] = pipe.Get(ctx, r.prefix+key)
-	}
-	_, _ = pipe.Exec(ctx) // every command has its own error
-	records := make([]record, len(keys))
-	for i, cmd := range cmds {
-		var err error
-		if records[i], err = read(cmd); err != nil {
-			return nil, err
-		}
-	}
-	return records, nil
-}
-
-func read(cmd *redis.StringCmd) (record, error) {
-	raw, err := cmd.Bytes()
-	switch {
-	case err == nil:
-		return classify(raw), nil
-	case errors.Is(err, redis.Nil), redis.HasErrorPrefix(err, "WRONGTYPE"):
-		return record{}, nil
-	}
-	return record{}, err
 }
 
 // acquire asks for the leases of keys, replacing values with the given stamps

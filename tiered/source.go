@@ -21,9 +21,9 @@ type source struct {
 	failed  *atomic.Uint64
 }
 
-// errGoexit stands for a loader that ended its goroutine, as testing's FailNow
+// errGoexit stands for a loader or codec that ended its goroutine, as testing's FailNow
 // does.
-var errGoexit = errors.New("tiercache: the loader called runtime.Goexit")
+var errGoexit = errors.New("tiercache: the loader or the codec called runtime.Goexit")
 
 // enter takes a place under the limit, which leave or run gives back. queued is
 // told when it has to wait and when it has got the place.

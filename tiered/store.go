@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 	"github.com/tiercache/tiercache/tiered/internal/envelope"
@@ -80,13 +81,16 @@ func (c *Cache[V]) jittered(d time.Duration) time.Duration {
 // keep stores a local copy of what stands in Redis. It does not outlive the
 // record there (I17).
 func (c *Cache[V]) keep(r *reading[V], v V, rec *encoded) *entry[V] {
-	now := c.node.Now()
+	return c.keepAt(c.node.Now(), r, v, rec)
+}
+
+func (c *Cache[V]) keepAt(now coherence.Instant, r *reading[V], v V, rec *encoded) *entry[V] {
 	h := &rec.header
 	e := &entry[V]{
 		key: r.key, value: v, gen: r.gen, loaded: r.began, stamp: rec.stamp, negative: h.Negative,
 		delta: int64(h.Delta),
-		soft:  now.Add(c.untilRedis(h.Soft)),
-		hard:  min(now.Add(c.untilRedis(h.Hard)), r.began.Add(c.cfg.LocalTTL)),
+		soft:  now.Add(c.untilRedis(now, h.Soft)),
+		hard:  min(now.Add(c.untilRedis(now, h.Hard)), r.began.Add(c.cfg.LocalTTL)),
 	}
 	e.early = e.soft.Add(-earlyRefresh * h.Delta)
 	if mutant.LateGen {

@@ -157,7 +157,7 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 	// In this order: see Audit.
 	w.gen, w.began = c.space.Generation(w.hash), c.node.Now()
 	rec, _ := c.encode(w.token, &w.reading, v, err, took) // a value that cannot be stored is no failure of the write
-	if rec == nil {
+	if rec == nil || c.overlapped(w) {
 		rec = &encoded{px: time.Millisecond}
 	}
 	outcome := c.remote.lower(ctx, w.key, w.id, rec.bytes, rec.px, w.receipt)
@@ -186,6 +186,13 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 		return none, ErrNotFound
 	}
 	return c.handOut(v), nil
+}
+
+// overlapped reports whether this node remembers the fence of another writer, which
+// Redis may have lost: then it does not know that the two overlap. Ask it after the
+// generation was taken.
+func (c *Cache[V]) overlapped(w *writing[V]) bool {
+	return c.strong && c.space.Overlapped(w.key, w.token) && !mutant.BesideBlind
 }
 
 // Invalidate makes every node and Redis drop keys, ends loads of them that are

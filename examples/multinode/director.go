@@ -42,6 +42,7 @@ var script = []act{
 	{"Deaf node", "a node without pub/sub stays under the bound", playDeaf},
 	{"Redis dies", "reads go on, updates are refused, nothing stale afterwards", playOutage},
 	{"A writer is killed", "all nodes agree with the database in time", playCrash},
+	{"A permission is revoked", "no read that begins after the revoke has returned is allowed, on any node", playRevoke},
 }
 
 // play runs one act with its own random numbers, so that an act does the same

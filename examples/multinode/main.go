@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// runLimit ends a run that hangs. A run of all acts takes about 40 s.
+// runLimit ends a run that hangs. A run of all acts takes about 50 s.
 const runLimit = 3 * time.Minute
 
 func main() {

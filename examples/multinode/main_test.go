@@ -87,7 +87,7 @@ func TestOptions(t *testing.T) {
 		{"-h", 0},
 		{"-nodes 1", 2},
 		{"-nodes 17", 2},
-		{"-acts 8", 2},
+		{"-acts 9", 2},
 		{"-acts 1,x", 2},
 		{"-real -redis 127.0.0.1:1", 2},
 		{"-unknown", 2},

@@ -36,15 +36,16 @@ type nodeConfig struct {
 
 // node is one process of the shop.
 type node struct {
-	name     string
-	ctx      context.Context // ends with the process's input
-	shop     *shop
-	source   *source
-	rdb      []*redis.Client
-	fleet    *coherence.Node
-	textbook *textbook
-	prices   *tiered.Cache[Product]
-	rankings *tiered.Cache[Ranking]
+	name        string
+	ctx         context.Context // ends with the process's input
+	shop        *shop
+	source      *source
+	rdb         []*redis.Client
+	fleet       *coherence.Node
+	textbook    *textbook
+	prices      *tiered.Cache[Product]
+	rankings    *tiered.Cache[Ranking]
+	permissions *tiered.Cache[Permission]
 
 	held    chan Change   // a writer stopped after its commit
 	release chan struct{} // and goes on
@@ -52,7 +53,9 @@ type node struct {
 	mu     sync.Mutex
 	reads  *readLoad
 	orders *orderLoad
-	weak   uint64 // loads without Redis at the last reset
+	checks *checkLoad
+	gone   []string // what was told of nodes that did not confirm a write
+	weak   uint64   // loads without Redis at the last reset
 }
 
 // nodeMain is a node's whole life: it serves the director until its input ends.
@@ -107,7 +110,7 @@ func (n *node) join(cfg nodeConfig) (err error) {
 	rdb := n.connect(cfg, &monitor)
 	n.fleet, err = coherence.Join(n.ctx, rdb, coherence.Config{
 		Fleet: cfg.Fleet, MaxStale: bound, Probe: probe, Monitor: monitor,
-		OnEvent: func(coherence.Event) {}, // faults are expected here, and the director knows them
+		OnEvent: n.hear,
 	})
 	if err != nil {
 		return err
@@ -121,7 +124,23 @@ func (n *node) join(cfg nodeConfig) (err error) {
 	n.rankings, err = tiered.New(n.fleet, tiered.Config[Ranking]{
 		Name: "ranking", TTL: rankingTTL, StaleTTL: time.Minute, Jitter: -1, FenceTTL: fence,
 	})
+	if err != nil {
+		return err
+	}
+	n.permissions, err = tiered.New(n.fleet, tiered.Config[Permission]{
+		Name: "permission", TTL: 5 * time.Minute, SourceLimit: sourceLimit, Consistency: tiered.Strong, FenceTTL: fence,
+	})
 	return err
+}
+
+// hear keeps what is told of silent nodes. Other faults are expected here, and the
+// director knows them.
+func (n *node) hear(e coherence.Event) {
+	if e.Kind == coherence.EventGone {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.gone = append(n.gone, e.Note)
+	}
 }
 
 // connect opens a client of Redis. Both kinds of cache get the same options.
@@ -144,6 +163,9 @@ func (n *node) close() error {
 	}
 	if n.rankings != nil {
 		errs = append(errs, n.rankings.Close())
+	}
+	if n.permissions != nil {
+		errs = append(errs, n.permissions.Close())
 	}
 	if n.fleet != nil {
 		errs = append(errs, n.fleet.Close())

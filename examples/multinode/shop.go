@@ -30,6 +30,7 @@ type shop struct{ db *sql.DB }
 const schema = `
 CREATE TABLE products (id TEXT PRIMARY KEY, name TEXT NOT NULL, cents INTEGER NOT NULL, version INTEGER NOT NULL);
 CREATE TABLE rankings (id TEXT PRIMARY KEY, build INTEGER NOT NULL);
+CREATE TABLE permissions (id TEXT PRIMARY KEY, allowed INTEGER NOT NULL, version INTEGER NOT NULL);
 CREATE TABLE orders (shelf TEXT NOT NULL, product TEXT NOT NULL, cents INTEGER NOT NULL, version INTEGER NOT NULL, asked INTEGER NOT NULL);`
 
 // openShop opens the file. The write-ahead log lets readers of all processes go

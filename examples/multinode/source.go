@@ -25,6 +25,10 @@ func (s *source) ranking(ctx context.Context, id string) (Ranking, error) {
 	return load(ctx, s, id, s.shop.ranking)
 }
 
+func (s *source) permission(ctx context.Context, id string) (Permission, error) {
+	return load(ctx, s, id, s.shop.permission)
+}
+
 func load[V any](ctx context.Context, s *source, id string, query func(context.Context, string) (V, error)) (V, error) {
 	delay, done := s.begin()
 	defer done()

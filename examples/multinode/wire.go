@@ -95,6 +95,34 @@ type OrderLog struct {
 	Err    string // of one of them
 }
 
+// PermitArgs asks a node to grant or revoke a permission.
+type PermitArgs struct {
+	Key     string
+	Allowed bool
+}
+
+// CheckPlan makes readers ask for one permission: each does so a few times, pauses,
+// and again.
+type CheckPlan struct {
+	Key     string
+	Readers int
+	Burst   int
+	Pause   time.Duration
+}
+
+// CheckEnd says how many of them are to begin after an instant, on each node.
+type CheckEnd struct {
+	After int64
+	Want  int
+}
+
+// CheckLog holds when each check began, by its answer.
+type CheckLog struct {
+	Allowed, Denied []int64
+	Errors          int64
+	Err             string // of one of them
+}
+
 // HerdPlan makes readers read one key at the same time.
 type HerdPlan struct {
 	Shelf, Key string

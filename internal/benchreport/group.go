@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -47,6 +48,8 @@ var groups = []group{
 		}, quick: "200ms", full: "2s"},
 	{name: "Update", about: "time of a write, over two round trips of two scripts", floors: []string{"goredis-2x2-evalsha"},
 		rules: []rule{{"", timing}}, quick: "30ms", full: "500ms"},
+	{name: "FanIn", about: "time of a write that all nodes confirm first, over one that they do not", floors: []string{"bounded"},
+		rules: []rule{{"", slices.Concat(timing, []string{"publishes/op", "rest-redis-ns/probe"})}}, quick: "200ms", full: "2s"},
 	{name: "GetMany", about: "time of 100 keys, over a map, MGET, or both", floors: []string{"map", "goredis-mget", "map-mget"},
 		rules: []rule{{"", []string{"ns/op", "allocs/op"}}}, quick: "30ms", full: "500ms"},
 	{name: "Codec", about: "time per value, over msgpack.Marshal and Unmarshal", floors: []string{"msgpack"},

@@ -27,21 +27,22 @@ type director struct {
 // thread has dice of its own, so that the plan of each is that of the seed.
 type thread struct {
 	*director
-	dice *dice
+	dice  *dice
+	pause [2]time.Duration // between faults, at least and at most
 }
 
 func newDirector(f *fleet, log io.Writer) *director {
 	return &director{fleet: f, log: log, active: make(map[string]int), struck: make(map[string]int)}
 }
 
-// storm strikes again and again until the context ends, with short pauses.
+// storm strikes again and again until the context ends.
 func (d *thread) storm(ctx context.Context, faults []fault) error {
 	if len(faults) == 0 {
 		<-ctx.Done()
 		return nil
 	}
 	cards := &deck{all: faults, dice: d.dice}
-	for sleep(ctx, d.dice.between(bound/5, bound)) == nil {
+	for sleep(ctx, d.dice.between(d.pause[0], d.pause[1])) == nil {
 		x := cards.draw()
 		switch err := d.strike(ctx, x); {
 		case errors.Is(err, errNoChance):

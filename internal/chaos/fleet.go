@@ -10,13 +10,15 @@ import (
 
 // fleet is the nodes and what is known of them. It is safe for concurrent use.
 type fleet struct {
-	name    string
-	rig     rig
-	dice    *dice
-	warm    time.Duration // of the nodes
-	record  *record
-	checker *checker
-	running sync.WaitGroup // what watches over each node
+	name      string
+	rig       rig
+	dice      *dice
+	warm      time.Duration // of the nodes
+	record    *record
+	checker   *checker
+	histories *histories     // of strong caches; nil: theirs are not
+	finish    func()         // the checks of histories, when all is known
+	running   sync.WaitGroup // what watches over each node
 
 	mu     sync.Mutex
 	slots  []*process
@@ -31,7 +33,7 @@ func newFleet(name string, nodes int, r rig, d *dice) *fleet {
 	return &fleet{
 		name: name, rig: r, dice: d, record: record, checker: newChecker(record),
 		slots: make([]*process, nodes), born: make([]int, nodes),
-		counts: make(map[string]int), inStep: make(map[string]bool),
+		finish: func() {}, counts: make(map[string]int), inStep: make(map[string]bool),
 	}
 }
 
@@ -39,6 +41,8 @@ func newFleet(name string, nodes int, r rig, d *dice) *fleet {
 func redisKey(fleet, key string) string { return fleet + ":" + cacheName + ":" + key }
 
 func busKey(fleet string) string { return "{" + fleet + "}:bus" }
+
+func nodesKey(fleet string) string { return "{" + fleet + "}:nodes" }
 
 func (f *fleet) size() int { return len(f.slots) }
 
@@ -55,8 +59,11 @@ func (f *fleet) nodes() []*process {
 	return slices.DeleteFunc(slices.Clone(f.slots), func(p *process) bool { return p == nil })
 }
 
-// start starts a node in every slot.
+// start starts a node in every slot, and the checks of what they do.
 func (f *fleet) start() error {
+	if f.histories != nil {
+		f.finish = f.histories.begin()
+	}
 	for slot := range f.slots {
 		if err := f.spawn(slot); err != nil {
 			return err
@@ -68,11 +75,14 @@ func (f *fleet) start() error {
 // spawn starts the next node of a slot.
 func (f *fleet) spawn(slot int) error {
 	f.mu.Lock()
-	cfg := Config{Name: fmt.Sprintf("n%d.%d", slot, f.born[slot]), Fleet: f.name, Seed: f.dice.seed(), Warm: f.warm, Redis: f.rig.address(slot)}
+	cfg := Config{Name: fmt.Sprintf("n%d.%d", slot, f.born[slot]), Slot: slot, Fleet: f.name, Seed: f.dice.seed(), Warm: f.warm, Strong: f.histories != nil, Redis: f.rig.address(slot)}
 	f.born[slot]++
 	f.inStep[cfg.Name] = false
 	f.mu.Unlock()
 	f.checker.join(cfg.Name)
+	if f.histories != nil {
+		f.histories.join(cfg.Name)
+	}
 	p, err := startProcess(cfg, func(p *process) any { return &Service{f, p} })
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", cfg.Name, err)
@@ -88,6 +98,9 @@ func (f *fleet) spawn(slot int) error {
 func (f *fleet) watch(p *process) {
 	<-p.done
 	f.checker.leave(p.cfg.Name)
+	if f.histories != nil {
+		f.histories.leave(p.cfg.Name)
+	}
 	f.mu.Lock()
 	delete(f.inStep, p.cfg.Name)
 	f.mu.Unlock()
@@ -112,6 +125,7 @@ func (f *fleet) stop() {
 	group.Wait()
 	f.running.Wait()
 	f.checker.finish()
+	f.finish()
 }
 
 // kill ends all nodes at once.
@@ -120,14 +134,22 @@ func (f *fleet) kill() {
 		p.kill()
 	}
 	f.running.Wait()
+	f.finish()
 }
 
-// hear takes in a node's report: first what returned, then what was read.
-func (f *fleet) hear(node string, r Report) {
+// hear takes in a node's report: first what returned, then what was read. It tells whether it comes too fast.
+func (f *fleet) hear(cfg Config, r Report) (behind bool) {
+	node := cfg.Name
 	for _, w := range r.Returns {
 		f.record.returned(node, w)
+		if f.histories != nil {
+			f.histories.returned(w)
+		}
 	}
 	f.checker.take(node, r.At, r.Reads)
+	if f.histories != nil {
+		behind = f.histories.take(node, cfg.Slot, r)
+	}
 	for _, what := range r.Wrong {
 		f.checker.accuse(what)
 	}
@@ -142,6 +164,15 @@ func (f *fleet) hear(node string, r Report) {
 	if f.round != nil {
 		f.round.hear(r)
 	}
+	return behind
+}
+
+// checked returns how many operations porcupine has checked.
+func (f *fleet) checked() int {
+	if f.histories == nil {
+		return 0
+	}
+	return f.histories.sum().Operations
 }
 
 // listen sends reports to a round as well; nil: to none.
@@ -156,6 +187,16 @@ func (f *fleet) counted() map[string]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return maps.Clone(f.counts)
+}
+
+// joined returns an error while the node of a slot is not in step.
+func (f *fleet) joined(slot int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if name := f.slots[slot].cfg.Name; !f.inStep[name] {
+		return fmt.Errorf("%s is not in step", name)
+	}
+	return nil
 }
 
 // ready returns an error while a node is not in step.

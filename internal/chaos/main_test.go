@@ -54,6 +54,21 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestStrongRun(t *testing.T) {
+	redistest.Need(t, "chaos -strong on a private redis-server")
+	var out bytes.Buffer
+	o := options{nodes: 2, length: 8 * time.Second, seed: 1, json: true, topology: "standalone", strong: true, html: t.TempDir(),
+		least: 10000, kinds: []string{"node joins in an Update", "pub/sub killed"}}
+	if err := run(t.Context(), o, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	r := lastLine(t, out.String())
+	s := r.Strong
+	if s == nil || s.Operations < o.least || s.Writes < 10 || s.Parts < keys || s.LocalHits == 0 || s.LongestWait[calm] == 0 {
+		t.Errorf("result %+v, %+v", r, s)
+	}
+}
+
 // A Redis that is not ours keeps its data and what is not of the run, and nothing of the run stays.
 func TestRunOnForeignRedis(t *testing.T) {
 	server := redistest.RunServer(t)
@@ -104,6 +119,8 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"", "", []string{"-for", "3s"}},
 		{"nogen", "I14: ", nil}, // and the run ends before the bound is broken
 		{"nolease", "I1: ", []string{"-faults", "link in a hole"}},
+		{"noack", "I15: ", []string{"-strong", "-html", t.TempDir()}},
+		{"afterwrite", "I15: ", []string{"-strong", "-html", t.TempDir()}},
 	} {
 		t.Run("mutant="+m.mutant, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,10 +34,12 @@ type node struct {
 	clock    stopwatch
 	director *rpc.Client
 
-	rdb   redis.UniversalClient
-	fleet *coherence.Node
-	cache *tiered.Cache[Value]
-	notes notes
+	rdb    redis.UniversalClient
+	fleet  *coherence.Node
+	cache  *tiered.Cache[Value]
+	notes  notes
+	logs   logs        // with Strong
+	behind atomic.Bool // the director is, and wants fewer reads
 }
 
 // nodeMain is a node's whole life. It ends with the director: its input is closed then.
@@ -93,12 +96,19 @@ func (n *node) join() (err error) {
 	if n.fleet == nil {
 		return n.rdb.Close()
 	}
-	n.cache, err = tiered.New(n.fleet, tiered.Config[Value]{
+	cfg := tiered.Config[Value]{
 		Name: cacheName, TTL: fresh, StaleTTL: stale, NotFoundTTL: notFound, FenceTTL: fence,
 		LoadTimeout: loading, LeaseTTL: lease, WaitMax: waiting, SourceLimit: 32,
-	})
-	n.notes.stateOf(n.fleet)
-	return err
+	}
+	if n.cfg.Strong {
+		cfg.Consistency, cfg.FenceTTL = tiered.Strong, tiered.DefaultStrongFenceTTL
+	}
+	n.cache, err = tiered.New(n.fleet, cfg)
+	if err != nil {
+		return err
+	}
+	n.notes.stateOf(n.fleet, func() int { return int(n.cache.Stats().LocalHits) })
+	return nil
 }
 
 // connect opens the client, as the documentation asks for: on a Cluster the state is reloaded every second, and
@@ -151,7 +161,11 @@ func (n *node) reportLoop(ctx context.Context) {
 
 func (n *node) report() error {
 	var order Order
-	err := n.director.Call("Source.Report", n.notes.take(), &order)
+	operations, floor := n.logs.take() // before the notes: writes that ended by then are in them
+	r := n.notes.take()
+	r.Operations, r.Floor = operations, floor
+	err := n.director.Call("Source.Report", r, &order)
+	n.behind.Store(order.Behind)
 	if err == nil && order.Stop {
 		n.stop()
 	}

@@ -20,6 +20,7 @@ var nodeFaults = []fault{
 	}),
 	once("node killed in an Update, before the commit", killWriter(beforeCommit)),
 	once("node killed in an Update, after the commit", killWriter(afterCommit)),
+	once("node joins in an Update", joinInUpdate),
 	once("node closed under load", func(_ context.Context, d *thread) error {
 		slot := d.slot()
 		d.fleet.dismiss(d.fleet.node(slot))
@@ -83,4 +84,27 @@ func (d *thread) replace(ctx context.Context, slot int) error {
 	<-d.fleet.node(slot).done
 	_ = sleep(ctx, d.dice.between(0, bound)) // the end of the run finds the slot filled
 	return d.fleet.spawn(slot)
+}
+
+// joinInUpdate replaces a node while the commit of another one is held: who joins must not bring along what the write
+// is about to replace.
+func joinInUpdate(ctx context.Context, d *thread) error {
+	writer := d.slot()
+	slot := (writer + 1) % d.fleet.size()
+	d.fleet.dismiss(d.fleet.node(slot))
+	hold := d.fleet.node(writer).hold.place()
+	defer hold.lift()
+	err := errNoChance
+	select {
+	case <-hold.reached:
+		err = nil
+	case <-time.After(2 * fence): // Redis refuses all writes
+	case <-ctx.Done():
+	}
+	if failed := d.fleet.spawn(slot); failed != nil {
+		return failed
+	}
+	// The source refuses a commit that comes too late: the joiner has less time than a fence lives.
+	_ = await(ctx, "the joiner is in step", fence/4, func() error { return d.fleet.joined(slot) })
+	return err
 }

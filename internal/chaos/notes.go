@@ -14,13 +14,15 @@ type notes struct {
 	mu     sync.Mutex
 	fleet  *coherence.Node
 	next   Report
-	claims []Return // writes whose invalidation is in the journal
+	claims []Return   // writes whose invalidation is in the journal
+	hits   func() int // in memory, so far
+	told   int        // of them
 }
 
-func (n *notes) stateOf(fleet *coherence.Node) {
+func (n *notes) stateOf(fleet *coherence.Node, hits func() int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.fleet = fleet
+	n.fleet, n.hits = fleet, hits
 }
 
 func (n *notes) count(what string) {
@@ -93,6 +95,10 @@ func (n *notes) take() Report {
 	r := n.next
 	n.next = Report{}
 	r.At = now()
+	if n.hits != nil {
+		hits := n.hits()
+		r.LocalHits, n.told = hits-n.told, hits
+	}
 	r.InStep = n.fleet != nil && n.fleet.State() == coherence.InStep
 	n.mu.Unlock()
 	r.Reads = n.tally.take()

@@ -24,6 +24,9 @@ type options struct {
 	failovers   int
 	warm        time.Duration
 	kinds       []string // of faults; none: all
+	strong      bool
+	least       int
+	html        string
 }
 
 var topologies = []string{"standalone", "sentinel", "cluster"}
@@ -41,6 +44,9 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.destructive, "destructive", false, "with -redis: FLUSHALL it, flush its scripts and disconnect its subscribers")
 	fs.IntVar(&o.failovers, "failovers", 0, "instead of a random run, kill -9 this `many` masters one after the other")
 	fs.DurationVar(&o.warm, "warm", 0, "coherence.Config.Warm of the nodes: values in Redis are kept over failovers no longer than that")
+	fs.BoolVar(&o.strong, "strong", false, "caches are tiered.Strong, and their histories must be linearizable")
+	fs.IntVar(&o.least, "least", 0, "with -strong: go on until this `many` operations were checked")
+	fs.StringVar(&o.html, "html", "", "with -strong: `directory` for drawings of what is not linearizable (default a temporary one)")
 	kinds := fs.String("faults", "", "only these `kinds` of faults, separated by semicolons, as a run prints them")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -94,6 +100,12 @@ func (o options) validate(rest int) error {
 	}
 	if o.failovers > 0 && len(o.kinds) > 0 {
 		fault("-failovers and -faults exclude each other")
+	}
+	if (o.html != "" || o.least != 0) && !o.strong {
+		fault("-html and -least are for -strong")
+	}
+	if o.least != 0 && o.failovers > 0 {
+		fault("-failovers and -least exclude each other")
 	}
 	if rest > 0 {
 		fault("arguments are not expected, only flags")

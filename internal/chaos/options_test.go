@@ -17,6 +17,10 @@ func TestOptions(t *testing.T) {
 	if err != nil || !slices.Equal(o.kinds, []string{"link cut", "node killed"}) {
 		t.Errorf("parseOptions = %+v, %v", o, err)
 	}
+	o, err = parseOptions([]string{"-strong", "-html", "out", "-least", "5"}, io.Discard)
+	if err != nil || !o.strong || o.html != "out" || o.least != 5 {
+		t.Errorf("parseOptions = %+v, %v", o, err)
+	}
 	if o.seed == 0 {
 		t.Error("no seed was drawn")
 	}
@@ -36,6 +40,9 @@ func TestOptionsRefused(t *testing.T) {
 		{"-failovers 2 -topology cluster -faults x", "exclude"},
 		{"-warm 1s", "-warm"},
 		{"-warm 30s -topology cluster", "exclude"},
+		{"-html out", "-html"},
+		{"-least 5", "-least"},
+		{"-strong -least 5 -failovers 1 -topology sentinel", "exclude"},
 		{"sixty", "arguments"},
 		{"-seed x", "-seed"},
 	} {

@@ -26,6 +26,7 @@ type process struct {
 	stopping atomic.Bool // it is told so with the answer to its next report
 	killed   atomic.Bool // by us
 	trap     trap
+	hold     hold
 }
 
 // startProcess starts this program again, as a node that is served by the given service.

@@ -44,7 +44,7 @@ type line struct {
 	text string
 }
 
-const kept = 60 // lines of a key
+const kept = 200 // lines of a key
 
 func newRecord() *record {
 	r := &record{rows: make(map[string]*row), began: now()}
@@ -79,13 +79,16 @@ func (r *record) latest(node, key string) int {
 	return v
 }
 
-// update commits the next version under a fence and returns it.
-func (r *record) update(node string, c CommitCall) int {
+// update commits the next version under a fence and returns it, unless the fence is over.
+func (r *record) update(node string, c CommitCall) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	at := now()
+	if c.Deadline > 0 && at > c.Deadline {
+		return 0, errTooLate
+	}
 	v := history.Version{Committed: at.time(), Deleted: c.Deleted, Guarded: r.losses.Guarded(c.Began.time(), at.time(), fence)}
-	return r.commit(c.Key, v, node)
+	return r.commit(c.Key, v, node), nil
 }
 
 // outside commits the next version, unknown to the fleet.
@@ -167,6 +170,24 @@ func (r *record) phaseAt(at Instant) int {
 		}
 	}
 	return 0
+}
+
+// kindsBetween returns the faults that were at work at some moment of an interval.
+func (r *record) kindsBetween(from, to Instant) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var kinds []string
+	for i := r.phaseAt(from); i < len(r.phases) && r.phases[i].from <= to; i++ {
+		kinds = append(kinds, r.kindsOf(i)...)
+	}
+	return kinds
+}
+
+// story is tell of what happened last.
+func (r *record) story(key string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tell(key, now())
 }
 
 // since tells an instant as the log does.

@@ -21,10 +21,11 @@ type Result struct {
 	Errors        map[string]int   `json:"errors"` // calls that failed as they may
 	Events        map[string]int   `json:"events"` // what the nodes said of themselves
 	Faults        map[string]int   `json:"faults"`
-	OldestMS      map[string]int64 `json:"oldest_ms"` // by fault at work: how long after the write that replaced it a value was served
+	OldestMS      map[string]int64 `json:"oldest_ms,omitempty"` // by fault at work: how long after the write that replaced it a value was served
 	BoundMS       int64            `json:"bound_ms"`
 	Violations    int              `json:"violations"`
 	Recoveries    []Recovery       `json:"recoveries_ms,omitempty"`
+	Strong        *Histories       `json:"strong,omitempty"` // what porcupine has checked, with -strong
 }
 
 // errorCounts are the counts of calls that failed.
@@ -37,7 +38,7 @@ func (d *director) result(o options, recoveries []Recovery) Result {
 	r := Result{
 		Seed: o.seed, Topology: o.topology, Nodes: o.nodes, Seconds: now().sub(f.record.began).Seconds(),
 		Reads: f.checker.reads, Errors: make(map[string]int), Events: make(map[string]int), Faults: d.struckSoFar(),
-		OldestMS: make(map[string]int64), BoundMS: bound.Milliseconds(), Violations: len(f.checker.wrong), Recoveries: recoveries,
+		BoundMS: bound.Milliseconds(), Violations: len(f.checker.wrong), Recoveries: recoveries,
 	}
 	for what, n := range f.counted() {
 		switch {
@@ -51,6 +52,12 @@ func (d *director) result(o options, recoveries []Recovery) Result {
 			r.Events[what] = n
 		}
 	}
+	if f.histories != nil {
+		sums := f.histories.sum()
+		r.Strong, r.Reads = &sums, sums.Operations-sums.Writes
+		return r
+	}
+	r.OldestMS = make(map[string]int64)
 	for kind, age := range f.checker.oldest {
 		r.OldestMS[kind] = age.Milliseconds()
 	}
@@ -58,7 +65,9 @@ func (d *director) result(o options, recoveries []Recovery) Result {
 }
 
 // shown reports whether the run has shown anything.
-func (r Result) shown() bool { return r.Reads > 0 && r.Updates > 0 && len(r.Faults) > 0 }
+func (r Result) shown() bool {
+	return r.Reads > 0 && r.Updates > 0 && len(r.Faults) > 0 && (r.Strong == nil || r.Strong.LocalHits > 0)
+}
 
 func (r Result) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d reads checked, %d updates, %d invalidations by %d nodes in %.0f s\n", r.Reads, r.Updates, r.Invalidations, r.Nodes, r.Seconds)
@@ -68,15 +77,7 @@ func (r Result) print(w io.Writer) {
 	for _, what := range slices.Sorted(maps.Keys(r.Events)) {
 		fmt.Fprintf(w, "  %-30s %d\n", what, r.Events[what])
 	}
-	fmt.Fprintf(w, "\n%-48s %6s  %s\n", "fault", "times", "oldest value served while it was at work")
-	for _, kind := range slices.Sorted(maps.Keys(r.OldestMS)) {
-		times := strconv.Itoa(r.Faults[kind])
-		if kind == calm {
-			times = ""
-		}
-		fmt.Fprintf(w, "%-48s %6s  %d ms\n", kind, times, r.OldestMS[kind])
-	}
-	fmt.Fprintf(w, "%-48s %6s  %d ms\n", "the bound", "", r.BoundMS)
+	r.printFaults(w)
 	if n := len(r.Recoveries); n > 0 {
 		fmt.Fprintf(w, "\n%d failovers, ms from the kill (least / median / most)\n", n)
 		for _, m := range []struct {
@@ -93,6 +94,26 @@ func (r Result) print(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "\n%d violations, seed %d\n", r.Violations, r.Seed)
+}
+
+// printFaults prints a row for each kind, and what it did.
+func (r Result) printFaults(w io.Writer) {
+	what, worst := "oldest value served while it was at work", r.OldestMS
+	if s := r.Strong; s != nil {
+		fmt.Fprintf(w, "\n%d operations given to porcupine, %d of them writes, on %d keys, in %d parts of up to %d\n",
+			s.Operations, s.Writes, s.Keys, s.Parts, s.LongestPart)
+		fmt.Fprintf(w, "  %-30s %d\n  %-30s %d\n", "reads served from memory", s.LocalHits, "writes in doubt", s.InDoubt)
+		what, worst = "longest wait of a write while it was at work", s.LongestWait
+	}
+	fmt.Fprintf(w, "\n%-48s %6s  %s\n", "fault", "times", what)
+	for _, kind := range slices.Sorted(maps.Keys(worst)) {
+		times := strconv.Itoa(r.Faults[kind])
+		if kind == calm {
+			times = ""
+		}
+		fmt.Fprintf(w, "%-48s %6s  %d ms\n", kind, times, worst[kind])
+	}
+	fmt.Fprintf(w, "%-48s %6s  %d ms\n", "the bound", "", r.BoundMS)
 }
 
 func (r Result) printJSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }

@@ -23,12 +23,19 @@ func (s *Service) Load(keys []string, versions *[]int) error {
 
 // Commit stores the next version of a record. The node may be killed right before or after it.
 func (s *Service) Commit(c CommitCall, version *int) error {
+	s.node.hold.wait()
 	kill := s.node.trap.spring()
 	if kill == beforeCommit {
 		s.node.kill()
 		return errors.New("killed before the commit")
 	}
-	*version = s.fleet.record.update(s.name(), c)
+	var err error
+	if *version, err = s.fleet.record.update(s.name(), c); err != nil {
+		return err
+	}
+	if h := s.fleet.histories; h != nil {
+		h.committed(clientOf(s.node.cfg.Slot, c.Client), c, *version)
+	}
 	if kill == afterCommit {
 		s.node.kill()
 	}
@@ -45,7 +52,7 @@ func (s *Service) Outside(c OutsideCall, versions *[]int) error {
 
 // Report takes in what the node has seen.
 func (s *Service) Report(r Report, order *Order) error {
-	s.fleet.hear(s.name(), r)
+	order.Behind = s.fleet.hear(s.node.cfg, r)
 	order.Stop = s.node.stopping.Load()
 	return nil
 }
@@ -78,4 +85,36 @@ func (t *trap) spring() killPoint {
 	at := t.at
 	t.at = nowhere
 	return at
+}
+
+// hold stops the next commit of a node for a while.
+type hold struct {
+	mu     sync.Mutex
+	placed *held
+}
+
+type held struct {
+	reached chan struct{} // by a commit
+	lifted  chan struct{}
+	lift    func()
+}
+
+func (h *hold) place() *held {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lifted := make(chan struct{})
+	h.placed = &held{make(chan struct{}), lifted, sync.OnceFunc(func() { close(lifted) })}
+	return h.placed
+}
+
+// wait is for the commit.
+func (h *hold) wait() {
+	h.mu.Lock()
+	held := h.placed
+	h.placed = nil
+	h.mu.Unlock()
+	if held != nil {
+		close(held.reached)
+		<-held.lifted
+	}
 }

@@ -13,6 +13,7 @@ import (
 var (
 	errSource  = errors.New("chaos: the source failed")
 	errInDoubt = errors.New("chaos: the write is in doubt")
+	errTooLate = errors.New("chaos: the fence is over")
 )
 
 const latency = 2 * time.Millisecond // of the source, on either side
@@ -66,10 +67,19 @@ func (n *node) readSource(ctx context.Context, key string) (Value, error) {
 	return Value{key, versions[0]}, nil
 }
 
+// odds is how rarely a load or a write goes wrong. A write in doubt keeps its key out of strong caches for the life of a
+// fence: with as many as others see, the hot keys would never be in any.
+func (n *node) odds() int {
+	if n.cfg.Strong {
+		return 10000
+	}
+	return 1000
+}
+
 // loadPlan draws how long a load lingers before and after it reads the source.
 func (n *node) loadPlan() (before, after time.Duration, err error) {
 	before, after = n.dice.about(latency), n.dice.about(latency)
-	switch x := n.dice.below(1000); {
+	switch x := n.dice.below(n.odds()); {
 	case x < 20:
 		after = n.dice.between(0, bound*3/2)
 	case x < 30:
@@ -81,32 +91,37 @@ func (n *node) loadPlan() (before, after time.Duration, err error) {
 }
 
 // write changes the source as an application does, under the fence.
-func (n *node) write(ctx context.Context, w *writing, key string) (Value, error) {
+func (c *client) write(ctx context.Context, w *writing, key string) (Value, error) {
 	heeded := ctx
-	before, after := n.dice.about(latency), n.dice.about(latency)
-	x := n.dice.below(1000)
+	before, after := c.dice.about(latency), c.dice.about(latency)
+	x := c.dice.below(c.odds())
 	switch {
 	case x < 40:
-		before = n.dice.between(0, bound)
+		before = c.dice.between(0, bound)
 	case x < 80:
-		after = n.dice.between(0, bound)
+		after = c.dice.between(0, bound)
 	case x < 90:
-		after = n.dice.between(0, 2*fence) // past the deadline
+		after = c.dice.between(0, 2*fence) // past the deadline
 	case x < 95:
-		before, heeded = n.dice.between(0, 2*fence), context.WithoutCancel(ctx)
+		before, heeded = c.dice.between(0, 2*fence), context.WithoutCancel(ctx)
 	case x < 145:
 		return Value{}, tiered.RolledBack(errSource)
 	case x < 150:
 		return Value{}, errInDoubt // and nothing was committed
 	case x < 175:
-		go n.commitLate(n.dice.between(0, fence/2), w.began, key)
+		late := c.dice.between(0, fence/2)
+		w.commits.Go(func() {
+			if sleep(c.ctx, late) == nil {
+				_, _ = c.commit(context.WithoutCancel(ctx), w, key, false) // nobody waits for it
+			}
+		})
 		return Value{}, errInDoubt
 	}
 	if err := sleep(heeded, before); err != nil {
 		return Value{}, err
 	}
-	deleted := x >= 900
-	version, err := ask[int](heeded, n, "Commit", CommitCall{key, w.began, deleted})
+	deleted := x%10 == 9
+	version, err := c.commit(heeded, w, key, deleted)
 	if err != nil {
 		return Value{}, fmt.Errorf("%w: %w", errInDoubt, err)
 	}
@@ -123,9 +138,25 @@ func (n *node) write(ctx context.Context, w *writing, key string) (Value, error)
 	return Value{key, version}, nil
 }
 
-// commitLate commits after the writer has given up.
-func (n *node) commitLate(after time.Duration, began Instant, key string) {
-	if sleep(n.ctx, after) == nil {
-		_, _ = ask[int](n.ctx, n, "Commit", CommitCall{key, began, false}) // nobody waits for it
+// commit asks the source to store the next version. A caller that gives up leaves the call under way.
+func (c *client) commit(ctx context.Context, w *writing, key string, deleted bool) (int, error) {
+	call := CommitCall{Key: key, Client: c.number, Began: w.began, Deleted: deleted}
+	if f, ok := tiered.FenceFrom(ctx); ok && c.cfg.Strong {
+		call.Deadline = now() + Instant(time.Until(f.Deadline))
+	}
+	type answer struct {
+		version int
+		err     error
+	}
+	answered := make(chan answer, 1)
+	w.commits.Go(func() {
+		version, err := ask[int](context.WithoutCancel(ctx), c.node, "Commit", call)
+		answered <- answer{version, err}
+	})
+	select {
+	case a := <-answered:
+		return a.version, a.err
+	case <-ctx.Done():
+		return 0, ctx.Err()
 	}
 }

@@ -68,7 +68,7 @@ func (s *standalone) Close() error {
 
 // clean removes what the fleet has left in a Redis that is not ours. What else there is expires soon.
 func (s *standalone) clean() error {
-	args := []any{"del", busKey(s.fleet)}
+	args := []any{"del", busKey(s.fleet), nodesKey(s.fleet)}
 	for _, key := range slices.Concat(keyNames, shelfNames) {
 		args = append(args, redisKey(s.fleet, key))
 	}

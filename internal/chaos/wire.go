@@ -6,11 +6,13 @@ import "time"
 
 // Config is what a node must know to begin.
 type Config struct {
-	Name  string // slot and incarnation
-	Fleet string
-	Seed  uint64
-	Warm  time.Duration // of coherence.Config
-	Redis Address
+	Name   string // slot and incarnation
+	Slot   int
+	Fleet  string
+	Seed   uint64
+	Warm   time.Duration // of coherence.Config
+	Strong bool          // the cache is tiered.Strong, and every single read is reported
+	Redis  Address
 }
 
 // Address is the way to Redis.
@@ -22,9 +24,11 @@ type Address struct {
 
 // CommitCall asks the source to store the next version of a record.
 type CommitCall struct {
-	Key     string
-	Began   Instant // when the Update did, before its fence was asked for
-	Deleted bool
+	Key      string
+	Client   int     // the goroutine that calls
+	Began    Instant // when the Update did, before its fence was asked for
+	Deadline Instant // the source refuses it later; 0: never
+	Deleted  bool
 }
 
 // OutsideCall asks the source to change records past the caches.
@@ -43,6 +47,11 @@ type Report struct {
 	Shelf   Shelf
 	Counts  map[string]int
 	Wrong   []string // what must not happen, whatever the history says
+
+	// With Strong:
+	Operations []byte  // the reads, instead of Reads
+	Floor      Instant // no operation that was called earlier comes in a later report
+	LocalHits  int
 }
 
 // Return is a write that has returned on a node.
@@ -50,9 +59,10 @@ type Return struct {
 	Key       string
 	Version   int
 	Began, At Instant
-	Update    bool // and not Invalidate
-	Owned     bool // this node's reads must see it
-	Covered   bool // the fleet has promised that all reads do
+	Update    bool          // and not Invalidate
+	Owned     bool          // this node's reads must see it
+	Covered   bool          // the fleet has promised that all reads do
+	Waited    time.Duration // until the writer was called
 }
 
 // Shelf counts the reads of keys that nobody writes and that live long: they show how warm the caches are.
@@ -60,7 +70,8 @@ type Shelf struct{ Reads, Loads int }
 
 // Order is the answer to a report.
 type Order struct {
-	Stop bool // finish, report once more, and end
+	Stop   bool // finish, report once more, and end
+	Behind bool // the director is: read less
 }
 
 // Value is a record of the source.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,118 +16,157 @@ const (
 	keys      = 16 // so few that operations collide
 	shelfKeys = 512
 
-	workers  = 6 // of a node: any operation, slowly
-	spinners = 6 // reads as fast as a hit allows
-	burst    = 128
+	workers  = 6                      // of a node: any operation, slowly
+	spinners = 6                      // reads as fast as a hit allows
 	missed   = 200 * time.Microsecond // is longer than a hit takes
-
-	thinking = 30 * time.Millisecond // mean pause of a worker
 )
 
-var keyNames, shelfNames = names("k%02d", keys), names("s%03d", shelfKeys)
+var (
+	keyNames, keyNumbers = names("k%02d", keys)
+	shelfNames, _        = names("s%03d", shelfKeys)
+)
 
-func names(format string, n int) []string {
-	var out []string
+func names(format string, n int) (names []string, numbers map[string]int) {
+	numbers = make(map[string]int)
 	for i := range n {
-		out = append(out, fmt.Sprintf(format, i))
+		names = append(names, fmt.Sprintf(format, i))
+		numbers[names[i]] = i
 	}
-	return out
+	return names, numbers
+}
+
+// client is one goroutine that uses the cache.
+type client struct {
+	*node
+	number int
+	seen   sink
+	pace   pace
+}
+
+// pace is how fast a client is.
+type pace struct {
+	thinking time.Duration // mean pause between operations of any kind
+	pause    time.Duration // between bursts of hits
+	burst    int           // reads
+	patience time.Duration // with a load
+}
+
+// With -strong each read is recorded and takes porcupine some microseconds. Small bursts of many keys meet more writes.
+var (
+	merging   = pace{30 * time.Millisecond, time.Millisecond, 128, time.Minute}
+	recording = pace{10 * time.Millisecond, 3 * time.Millisecond, 64, 10 * time.Millisecond}
+)
+
+// hire returns the clients of a node.
+func (n *node) hire(count int) (all []*client) {
+	for i := range count {
+		c := &client{node: n, number: i, seen: newStreak(&n.notes.tally), pace: merging}
+		if n.cfg.Strong {
+			c.seen, c.pace = n.logs.open(), recording
+		}
+		all = append(all, c)
+	}
+	return all
 }
 
 // work uses the cache until the director says stop.
 func (n *node) work() {
 	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() { n.each(thinking, n.anything) })
+	all := n.hire(workers + spinners)
+	for _, c := range all[:workers] {
+		group.Go(func() { c.each(c.pace.thinking, c.anything) })
 	}
-	for range spinners {
-		group.Go(n.spin)
+	for _, c := range all[workers:] {
+		group.Go(c.spin)
 	}
-	group.Go(func() { n.each(2*time.Millisecond, n.browse) })
+	browser := &client{node: n, seen: newStreak(&n.notes.tally)}
+	group.Go(func() { browser.each(2*time.Millisecond, browser.browse) })
 	group.Wait()
 }
 
-func (n *node) each(pause time.Duration, do func(context.Context)) {
-	for sleep(n.ctx, n.dice.about(pause)) == nil {
+func (c *client) each(pause time.Duration, do func(context.Context)) {
+	for sleep(c.ctx, c.dice.about(pause)) == nil {
 		// Once begun, an operation is finished: stopping is no fault.
 		ctx, cancel := context.WithTimeout(context.Background(), 2*loading)
 		do(ctx)
 		cancel()
+		c.seen.flush()
 	}
 }
 
 // anything is one operation of any kind.
-func (n *node) anything(ctx context.Context) {
-	switch x := n.dice.below(100); {
+func (c *client) anything(ctx context.Context) {
+	switch x := c.dice.below(100); {
 	case x < 50:
-		n.get(ctx, n.key())
+		c.get(ctx, c.key())
 	case x < 62:
-		n.getMany(ctx, n.someKeys())
+		c.getMany(ctx, c.someKeys())
 	case x < 72:
-		n.peek(ctx, n.key())
+		c.peek(ctx, c.key())
 	case x < 92:
-		n.update(ctx, n.key())
+		c.update(ctx, c.key())
 	default:
-		n.writeOutside(ctx, n.someKeys())
+		c.invalidate(ctx, c.someKeys())
 	}
 }
 
-func (n *node) key() string { return keyNames[n.dice.skewed(keys)] }
+func (c *client) key() string { return keyNames[c.dice.skewed(keys)] }
 
-func (n *node) someKeys() []string {
+func (c *client) someKeys() []string {
 	var out []string
-	for range 1 + n.dice.below(4) {
-		out = append(out, n.key()) // the same one twice is fine
+	for range 1 + c.dice.below(4) {
+		out = append(out, c.key()) // the same one twice is fine
 	}
 	return out
 }
 
 // spin reads a key in a burst as long as it hits: hits are what must not be stale. The pauses leave the machine to
 // the others.
-func (n *node) spin() {
-	merged, d := newStreak(&n.notes.tally), newDice(n.dice.seed()) // not shared: no lock is waited for
-	handed := n.clock.now()
-	for sleep(n.ctx, time.Millisecond) == nil {
-		at := n.clock.now()
+func (c *client) spin() {
+	d := newDice(c.dice.seed()) // not shared: no lock is waited for
+	handed := c.clock.now()
+	for sleep(c.ctx, c.pace.pause) == nil {
+		at := c.clock.now()
 		if at.sub(handed) > reportEvery/2 {
-			merged.flush()
+			c.seen.flush()
 			handed = at
 		}
-		key := keyNames[d.below(keys)]
-		for i, last := 0, at; i < burst && at.sub(last) < missed; i++ {
-			last, at = at, n.hit(merged, key)
+		if c.behind.Load() {
+			continue
 		}
+		c.burst(keyNames[d.below(keys)], at)
 	}
-	merged.flush()
+	c.seen.flush()
 }
 
-// hit returns when the read began.
-func (n *node) hit(merged *streak, key string) Instant {
-	r := Reads{Verb: "Get", Key: key, Count: 1, Latest: n.clock.now()}
-	v, err := n.cache.Get(n.ctx, key, n.load, lifeOf(key))
-	if n.read(&r, v, err) {
-		merged.add(r)
+// burst ends with the first read that is no hit, which may fail.
+func (c *client) burst(key string, at Instant) {
+	ctx, cancel := context.WithTimeout(c.ctx, c.pace.patience)
+	defer cancel()
+	for i, last := 0, at; i < c.pace.burst && at.sub(last) < missed; i++ {
+		last, at = at, c.get(ctx, key)
 	}
+}
+
+// get returns when the read began.
+func (c *client) get(ctx context.Context, key string) Instant {
+	r := Reads{Verb: "Get", Key: key, Count: 1, Latest: c.clock.now()}
+	v, err := c.cache.Get(ctx, key, c.load, lifeOf(key))
+	c.note(r, v, err)
 	return r.Latest
 }
 
-func (n *node) get(ctx context.Context, key string) {
-	r := Reads{Verb: "Get", Key: key, Count: 1, Latest: n.clock.now()}
-	v, err := n.cache.Get(ctx, key, n.load, lifeOf(key))
-	n.note(r, v, err)
-}
-
-func (n *node) peek(ctx context.Context, key string) {
-	r := Reads{Verb: "Peek", Key: key, Count: 1, Latest: n.clock.now()}
-	v, err := n.cache.Peek(ctx, key)
+func (c *client) peek(ctx context.Context, key string) {
+	r := Reads{Verb: "Peek", Key: key, Count: 1, Latest: c.clock.now()}
+	v, err := c.cache.Peek(ctx, key)
 	if !errors.Is(err, tiered.ErrMiss) {
-		n.note(r, v, err)
+		c.note(r, v, err)
 	}
 }
 
-func (n *node) getMany(ctx context.Context, keys []string) {
-	began := n.clock.now()
-	values, err := n.cache.GetMany(ctx, keys, n.loadMany, lifeOf(keys[0]))
+func (c *client) getMany(ctx context.Context, keys []string) {
+	began := c.clock.now()
+	values, err := c.cache.GetMany(ctx, keys, c.loadMany, lifeOf(keys[0]))
 	var failed *tiered.KeysError
 	if err != nil && !errors.As(err, &failed) {
 		failed = &tiered.KeysError{Failed: make(map[string]error)}
@@ -134,7 +174,7 @@ func (n *node) getMany(ctx context.Context, keys []string) {
 			failed.Failed[key] = err
 		}
 	}
-	for _, key := range keys {
+	for _, key := range slices.Compact(slices.Sorted(slices.Values(keys))) {
 		v, found := values[key]
 		var err error
 		switch {
@@ -144,46 +184,47 @@ func (n *node) getMany(ctx context.Context, keys []string) {
 		default:
 			err = tiered.ErrNotFound
 		}
-		n.note(Reads{Verb: "GetMany", Key: key, Count: 1, Latest: began}, v, err)
+		c.note(Reads{Verb: "GetMany", Key: key, Count: 1, Latest: began}, v, err)
 	}
 }
 
 // browse reads what nobody writes.
-func (n *node) browse(ctx context.Context) {
-	key := shelfNames[n.dice.below(shelfKeys)]
+func (c *client) browse(ctx context.Context) {
+	key := shelfNames[c.dice.below(shelfKeys)]
 	var loaded atomic.Bool
-	r := Reads{Verb: "Get", Key: key, Count: 1, Latest: n.clock.now()}
-	v, err := n.cache.Get(ctx, key, func(ctx context.Context, key string) (Value, error) {
+	r := Reads{Verb: "Get", Key: key, Count: 1, Latest: c.clock.now()}
+	v, err := c.cache.Get(ctx, key, func(ctx context.Context, key string) (Value, error) {
 		loaded.Store(true)
-		return n.readSource(ctx, key)
+		return c.readSource(ctx, key)
 	}, tiered.WithTTL(10*time.Minute))
-	n.note(r, v, err)
-	n.notes.shelved(loaded.Load() || err != nil)
+	c.note(r, v, err)
+	c.notes.shelved(loaded.Load() || err != nil)
 }
 
-func (n *node) note(r Reads, v Value, err error) {
-	if n.read(&r, v, err) {
-		n.notes.tally.add(r)
+func (c *client) note(r Reads, v Value, err error) {
+	if c.read(&r, v, err) {
+		c.seen.add(r)
 	}
 }
 
 // read completes what was read, or sorts the error into those that are allowed and those that are not.
-func (n *node) read(r *Reads, v Value, err error) bool {
+func (c *client) read(r *Reads, v Value, err error) bool {
+	r.Ended = c.clock.after()
 	var panicked *tiered.PanicError
 	switch {
 	case err == nil && v.Key == r.Key && v.Version > 0:
 		r.Version = v.Version
 		return true
 	case errors.Is(err, tiered.ErrNotFound) && !errors.As(err, &panicked):
-		r.Absent, r.Ended = true, now()
+		r.Absent = true
 		return true
 	case err == nil:
-		n.notes.wrong(fmt.Sprintf("%s of %s on %s returned %+v", r.Verb, r.Key, n.cfg.Name, v))
+		c.notes.wrong(fmt.Sprintf("%s of %s on %s returned %+v", r.Verb, r.Key, c.cfg.Name, v))
 	case errors.Is(err, errSource), errors.Is(err, context.DeadlineExceeded), errors.Is(err, tiered.ErrLoadTimeout),
-		errors.Is(err, context.Canceled) && n.ctx.Err() != nil:
-		n.notes.count("reads failed")
+		errors.Is(err, context.Canceled) && c.ctx.Err() != nil:
+		c.notes.count("reads failed")
 	default:
-		n.notes.wrong(fmt.Sprintf("%s of %s on %s: error %v", r.Verb, r.Key, n.cfg.Name, err))
+		c.notes.wrong(fmt.Sprintf("%s of %s on %s: error %v", r.Verb, r.Key, c.cfg.Name, err))
 	}
 	return false
 }

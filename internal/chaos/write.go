@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -14,59 +16,82 @@ type writing struct {
 	ran     bool // the writer was called
 	version int  // what it committed, 0: nothing or not known
 	result  error
+	waited  time.Duration  // until the writer was called
+	commits sync.WaitGroup // calls of the source, which may take longer than anybody waits
 }
 
-func (n *node) update(ctx context.Context, key string) {
+func (c *client) update(ctx context.Context, key string) {
 	w := &writing{began: now()}
-	_, err := n.cache.Update(ctx, key, func(ctx context.Context, key string) (Value, error) {
-		w.ran = true
-		v, err := n.write(ctx, w, key)
+	_, err := c.cache.Update(ctx, key, func(ctx context.Context, key string) (Value, error) {
+		w.ran, w.waited = true, now().sub(w.began)
+		v, err := c.write(ctx, w, key)
 		w.result = err
 		return v, err
 	}, lifeOf(key))
+	c.updated(w, key, err)
+	w.commits.Wait() // no write comes to be known after what followed it
+}
+
+func (c *client) updated(w *writing, key string, err error) {
 	unconfirmed := errors.Is(err, tiered.ErrUnconfirmed)
 	switch {
 	case (err == nil || errors.Is(err, tiered.ErrNotFound) || unconfirmed) && w.version > 0:
-		n.notes.returned(!unconfirmed, Return{Key: key, Version: w.version, Began: w.began, Update: true})
-		n.notes.count("updates")
+		c.notes.returned(!unconfirmed, Return{Key: key, Version: w.version, Began: w.began, Update: true, Waited: w.waited})
+		c.notes.count("updates")
 		if unconfirmed {
-			n.notes.count("updates unconfirmed")
+			c.notes.count("updates unconfirmed")
 		}
 	case errors.Is(err, tiered.ErrNotWritten) && !w.ran:
-		n.notes.count("updates refused")
+		c.notes.count("updates refused")
 	case errors.Is(err, tiered.ErrNotWritten):
-		n.notes.wrong(fmt.Sprintf("I8: Update of %s on %s: %v, but the writer was called", key, n.cfg.Name, err))
+		c.notes.wrong(fmt.Sprintf("I8: Update of %s on %s: %v, but the writer was called", key, c.cfg.Name, err))
 	case w.result != nil && errors.Is(err, w.result):
-		n.notes.count("updates failed")
+		c.notes.count("updates failed")
 	default:
-		n.notes.wrong(fmt.Sprintf("Update of %s on %s: error %v, the writer returned version %d and %v", key, n.cfg.Name, err, w.version, w.result))
+		c.notes.wrong(fmt.Sprintf("Update of %s on %s: error %v, the writer returned version %d and %v", key, c.cfg.Name, err, w.version, w.result))
 	}
 }
 
-// writeOutside changes the source past the caches and then tells them.
-func (n *node) writeOutside(ctx context.Context, keys []string) {
+// invalidate tells the caches that the source has changed. Before that it has, past the caches: not if they are Strong,
+// because their reads are linearizable with respect to Update only.
+func (c *client) invalidate(ctx context.Context, keys []string) {
+	if !c.cfg.Strong {
+		c.writeOutside(ctx, keys)
+		return
+	}
+	switch err := c.cache.Invalidate(ctx, keys...); {
+	case err == nil:
+		c.notes.count("invalidations")
+	case errors.Is(err, tiered.ErrUnconfirmed), errors.Is(err, tiered.ErrUnheard):
+		c.notes.count("invalidations unconfirmed")
+	default:
+		c.notes.wrong(fmt.Sprintf("Invalidate of %v on %s: error %v", keys, c.cfg.Name, err))
+	}
+}
+
+func (c *client) writeOutside(ctx context.Context, keys []string) {
 	began := now()
 	call := OutsideCall{Keys: keys}
 	for range keys {
-		call.Deleted = append(call.Deleted, n.dice.chance(0.1))
+		call.Deleted = append(call.Deleted, c.dice.chance(0.1))
 	}
-	versions, err := ask[[]int](ctx, n, "Outside", call)
+	versions, err := ask[[]int](ctx, c.node, "Outside", call)
 	if err != nil {
-		n.notes.wrong(fmt.Sprintf("the source failed: %v", err))
+		c.notes.wrong(fmt.Sprintf("the source failed: %v", err))
 		return
 	}
-	err = n.cache.Invalidate(ctx, keys...)
+	err = c.cache.Invalidate(ctx, keys...)
 	if err != nil && !errors.Is(err, tiered.ErrUnconfirmed) {
-		n.notes.wrong(fmt.Sprintf("Invalidate of %v on %s: error %v", keys, n.cfg.Name, err))
+		c.notes.wrong(fmt.Sprintf("Invalidate of %v on %s: error %v", keys, c.cfg.Name, err))
 		return
 	}
 	var returns []Return
 	for i, key := range keys {
 		returns = append(returns, Return{Key: key, Version: versions[i], Began: began})
 	}
-	n.notes.returned(err == nil, returns...)
-	n.notes.count("invalidations")
+	c.notes.returned(err == nil, returns...)
+	c.notes.count("invalidations")
 	if err != nil {
-		n.notes.count("invalidations unconfirmed")
+		c.notes.count("invalidations unconfirmed")
 	}
 }

@@ -2,7 +2,7 @@
 // which version it must not be older than, and how old the one was that it got.
 //
 // The simulation judges by them at once, in virtual time; the chaos run afterwards, over the recorded
-// history of many processes.
+// history of many processes. Both have the histories of strong caches checked with porcupine: see Linear.
 package history
 
 import (

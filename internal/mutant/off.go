@@ -9,6 +9,7 @@ const (
 	NoGen     = false // a hit compares no generations (I2)
 	LeaseLate = false // a hit reads the lease after the generation (I3)
 	KeyBlind  = false // a hit compares hashes only
+	SlotBlind = false // a hit in front takes what its slot shows
 
 	// What is kept.
 	LateGen       = false // the generation is read after the load (I2)
@@ -24,13 +25,14 @@ const (
 	EpochAhead   = false // values of a newer epoch are served by a node that does not know it (I11)
 	HardIgnored  = false // values past their hard expiry are served (I17)
 	FirstByte    = false // a malformed fence counts as a fence
+	StampAny     = false // a local copy stands for a record with another stamp (I1)
+	QueueBlind   = false // what has queued is sent although the lease has run out meanwhile
 
 	// Loading.
 	NoRenew     = false // leases are not renewed while a load runs (I12)
 	NoWaitMax   = false // a reader waits for another process's load for ever (I12)
 	RefreshHerd = false // every node refreshes (I12)
 	AloneFirst  = false // a batch waits for others before it fills its own leases
-	Stranded    = false // a batch that is closed while it boards never flies (I18)
 
 	// Flights.
 	JoinGen       = false // a read joins a load of an older generation
@@ -93,10 +95,12 @@ const (
 	LeaseEnough  = false // strong reads need no assurance (I15)
 	StrongWindow = false // strong reads serve what was loaded within MaxStale (I15)
 	StrongWeak   = false // strong caches share loads without Redis (I15)
+	BesideBlind  = false // who has written keeps it beside a write whose fence Redis has lost (I15)
 	JoinLax      = false // strong reads join loads by their age (I15)
 	TakeBlind    = false // a lease is taken for proof that nobody writes (I15)
 	AtLeastBlind = false // a token asks for nothing
 	AtLeastWeak  = false // a token takes copies loaded without Redis
+	Unseen       = false // a node attests that cannot tell Redis processes apart (I16)
 	ForeignEpoch = false // an announcement to a bus that has lost its history counts (I16)
 
 	// Keeping values over a failover.

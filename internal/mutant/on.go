@@ -14,6 +14,7 @@ var (
 	NoGen     = is("nogen")
 	LeaseLate = is("leaselate")
 	KeyBlind  = is("keyblind")
+	SlotBlind = is("slotblind")
 
 	// What is kept.
 	LateGen       = is("lategen")
@@ -29,13 +30,14 @@ var (
 	EpochAhead   = is("epochahead")
 	HardIgnored  = is("hardignored")
 	FirstByte    = is("firstbyte")
+	StampAny     = is("stampany")
+	QueueBlind   = is("queueblind")
 
 	// Loading.
 	NoRenew     = is("norenew")
 	NoWaitMax   = is("nowaitmax")
 	RefreshHerd = is("refreshherd")
 	AloneFirst  = is("alonefirst")
-	Stranded    = is("stranded")
 
 	// Flights.
 	JoinGen       = is("joingen")
@@ -98,10 +100,12 @@ var (
 	LeaseEnough  = is("leaseenough")
 	StrongWindow = is("strongwindow")
 	StrongWeak   = is("strongweak")
+	BesideBlind  = is("besideblind")
 	TakeBlind    = is("takeblind")
 	JoinLax      = is("joinlax")
 	AtLeastBlind = is("atleastblind")
 	AtLeastWeak  = is("atleastweak")
+	Unseen       = is("unseen")
 	ForeignEpoch = is("foreignepoch")
 
 	// Keeping values over a failover.

@@ -16,6 +16,7 @@ var table = []mutation{
 	{"nogen", "I2", "tiered", "^TestGatedI2GenerationMoves$"},
 	{"leaselate", "I3", "tiered", "^TestGatedI3LeaseBeforeGeneration$"},
 	{"keyblind", "", "tiered", "^TestGatedHashCollision$"},
+	{"slotblind", "", "tiered", "^TestGatedSlotCollision$"},
 
 	// What is kept.
 	{"lategen", "I2", "tiered", "^TestGatedI2GenerationBeforeRead$"},
@@ -31,13 +32,14 @@ var table = []mutation{
 	{"epochahead", "I11", "tiered", "^TestGatedI11NewerEpochIsLeftAlone$"},
 	{"hardignored", "I17", "tiered", "^TestGatedI17HardExpiryOfRecord$"},
 	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
+	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
+	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
 
 	// Loading.
 	{"norenew", "I12", "tiered", "^TestGatedI12LeaseIsRenewed$"},
 	{"nowaitmax", "I12", "tiered", "^TestGatedI12WaitEnds$"},
 	{"refreshherd", "I12", "tiered", "^TestGatedI12OneRefresh$"},
 	{"alonefirst", "I12", "tiered", "^TestGatedI12BatchFillsBeforeItWaits$"},
-	{"stranded", "I18", "tiered", "^TestGatedI18CloseWhileBatchBoards$"},
 
 	// Flights.
 	{"joingen", "I2", "tiered", "^TestGatedI2NoJoinAcrossGenerations$"},
@@ -111,6 +113,7 @@ var table = []mutation{
 	{"nograce", "I16", "coherence", "^TestGatedI16RegistryLost$/^noticed$"},
 	{"unlisted", "I16", "coherence", "^TestGatedI16RegistryLost$/^the_registry_alone$"},
 	{"foreignepoch", "I16", "coherence", "^TestGatedI16RegistryLost$/^another_epoch$"},
+	{"unseen", "I16", "coherence", "^TestGatedI16WhoIsBlindDoesNotAttest$"},
 	{"nolocalfence", "I15", "coherence", "^TestGatedI15FencesAreRemembered$"},
 	{"liftany", "I15", "coherence", "^TestGatedI15FencesAreRemembered$"},
 	{"latefence", "I15", "coherence", "^TestGatedI15FenceBeforeGeneration$"},
@@ -120,6 +123,7 @@ var table = []mutation{
 	{"afterwrite", "I16", "tiered", "^TestGatedI16NobodyServesWhenTheSourceIsWritten$"},
 	{"leaseenough", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^refused$"},
 	{"strongwindow", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^cut_off$"},
+	{"besideblind", "I15", "tiered", "^TestGatedI15OverlappedFenceDeleted$"},
 	{"takeblind", "I15", "tiered", "^TestGatedI15LeaseAfterLostFence$"},
 	{"strongweak", "", "tiered", "^TestGatedStrongHerdWithoutRedis$"},
 	{"atleastblind", "", "tiered", "^TestGatedTokenIsSeen$"},

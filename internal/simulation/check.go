@@ -44,7 +44,7 @@ func (l *Ledger) judge(r reading, v Value, found bool) {
 	if !found {
 		value = 0
 	}
-	l.observe(r.key, r.member.slot, access{value: value}, r.call, l.tick())
+	l.observe(r.key, history.Operation{Client: r.member.slot, Call: r.call, Return: l.tick(), Value: value})
 	row.log.add("%s %s: %d found=%t, began %v ago", r.member.name, r.verb, got, found, time.Since(r.began))
 	if need, rule := row.versions.Need(r.began, l.times.limits(row.swift), found); got < need {
 		l.violation(r.key, "%s: %s of %s on %s, begun %v ago at %s, returned version %d (found=%t), want %d or later",

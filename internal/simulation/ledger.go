@@ -28,11 +28,11 @@ type Ledger struct {
 // row is the history of one key.
 type row struct {
 	versions history.Versions
-	swift    bool           // loads of this key do not linger
-	owned    map[string]int // by member: the newest version whose write has returned there
-	done     operations     // since the last check that it is linearizable
-	past     bool           // written past the fleet: reads of it are not linearizable
-	state    int            // of the source then: a version, 0 for no record
+	swift    bool               // loads of this key do not linger
+	owned    map[string]int     // by member: the newest version whose write has returned there
+	done     history.Operations // since the last check that it is linearizable
+	past     bool               // written past the fleet: reads of it are not linearizable
+	state    history.Register   // of the source then
 	log      trace
 }
 
@@ -103,7 +103,7 @@ func (l *Ledger) seed(key string) {
 	r := l.row(key)
 	r.past = r.past || len(r.versions) > 0
 	r.versions = append(r.versions, history.Version{Committed: now, Covered: now})
-	r.state = len(r.versions)
+	r.state = history.Register{Commit: len(r.versions), Value: len(r.versions)}
 }
 
 func (l *Ledger) begin() *writing {
@@ -132,7 +132,7 @@ func (l *Ledger) commit(m *member, op *writing, key string, deleted bool) error 
 	r.versions = append(r.versions, v)
 	op.version, op.deletes, op.committed = len(r.versions), deleted, l.tick()
 	if op.over { // its Update has returned long ago
-		l.observe(key, op.client, op.effect(), op.call, op.committed)
+		l.observe(key, op.operation(op.committed))
 	}
 	r.log.add("%s commits %d deleted=%t guarded=%t", m.name, op.version, deleted, op.guarded)
 	return nil

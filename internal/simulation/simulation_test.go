@@ -100,12 +100,18 @@ func inBubble(t *testing.T, cfg Config, run func(*Fleet), then func(*Ledger)) {
 // play runs a fleet in a bubble of its own and returns its ledger.
 func play(t *testing.T, cfg Config, run func(*Fleet)) (l *Ledger) {
 	t.Helper()
+	return playOn(t, cfg, func(r Rig) Rig { return r }, run)
+}
+
+// playOn is play on a rig that is changed first.
+func playOn(t *testing.T, cfg Config, change func(Rig) Rig, run func(*Fleet)) (l *Ledger) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		rig, err := NewEmbedded(cfg.Seed)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f, err := New(context.Background(), rig, cfg)
+		f, err := New(context.Background(), change(rig), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}

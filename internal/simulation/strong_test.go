@@ -70,15 +70,3 @@ type hasty struct{ Store }
 func (s hasty) Update(ctx context.Context, key string, write tiered.Writer[Value], opts ...tiered.Option) (Value, error) {
 	return fenceless(s).Update(ctx, key, write, opts...)
 }
-
-func TestHistoryIsCutWhereNothingIsUnderWay(t *testing.T) {
-	op := func(call, end int64) operations { return operations{{Call: call, Return: end, Input: access{}}} }
-	h := slices.Concat(op(1, 4), op(2, 3), op(5, 6), op(7, 12), op(8, 9), op(10, 11), op(13, 14))
-	var lengths []int
-	for _, p := range h.parts() {
-		lengths = append(lengths, len(p))
-	}
-	if fmt.Sprint(lengths) != "[2 1 3 1]" {
-		t.Errorf("parts of %v operations", lengths)
-	}
-}

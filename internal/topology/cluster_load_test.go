@@ -26,22 +26,30 @@ func TestClusterUnderLoad(t *testing.T) {
 	t.Parallel()
 	group := redistest.RunCluster(t, 3, 1)
 	w := watched(t, 3, redis.UniversalOptions{Addrs: group.Addrs(), IsClusterMode: true})
+	w.loseShards(group, []shardFault{
+		{valueKey, masterFault{"master of a value killed", kill, rejoin}},
+		{busKey, masterFault{"master of the bus killed", kill, rejoin}},
+		{valueKey, masterFault{"master of a value stopped", stop, resume}},
+		{busKey, masterFault{"master of the bus stopped", stop, resume}},
+		{valueKey, masterFault{"failover of a value to a stale replica", w.failToStale, rejoin}},
+		{busKey, masterFault{"failover of the bus to a stale replica", w.failToStale, rejoin}},
+	})
+}
+
+// A shardFault befalls the master of the shard that holds a key.
+type shardFault struct {
+	shard string
+	masterFault
+}
+
+func (w *watch) loseShards(group *redistest.Cluster, faults []shardFault) {
+	w.Helper()
 	for _, s := range w.sites {
-		s.meetShards(t, s.node.Redis())
+		s.meetShards(w.T, s.node.Redis())
 	}
 	w.recovered("at the start")
 	w.do("move the bus", func(ctx context.Context) error { return w.apart(ctx, group) })
-	for _, fault := range []struct {
-		name, shard string
-		begin, heal func(ctx context.Context, master, replica *redistest.Server) error
-	}{
-		{"master of a value killed", valueKey, kill, rejoin},
-		{"master of the bus killed", busKey, kill, rejoin},
-		{"master of a value stopped", valueKey, stop, resume},
-		{"master of the bus stopped", busKey, stop, resume},
-		{"failover of a value to a stale replica", valueKey, w.failToStale, rejoin},
-		{"failover of the bus to a stale replica", busKey, w.failToStale, rejoin},
-	} {
+	for _, fault := range faults {
 		var master, replica *redistest.Server
 		w.do(fault.name, func(ctx context.Context) (err error) {
 			master, replica, err = shardOf(ctx, group, fault.shard)
@@ -49,7 +57,7 @@ func TestClusterUnderLoad(t *testing.T) {
 		})
 		met := w.histories()
 		w.do(fault.name, func(ctx context.Context) error { return fault.begin(ctx, master, replica) })
-		eventually(t, fault.name+": the replica is promoted", func(ctx context.Context) error { return isMaster(ctx, replica) })
+		eventually(w.T, fault.name+": the replica is promoted", func(ctx context.Context) error { return isMaster(ctx, replica) })
 		w.recovered(fault.name)
 		w.heardAnew(fault.name)
 		w.metAnew(fault.name, met)

@@ -21,16 +21,25 @@ func TestSentinelUnderLoad(t *testing.T) {
 	t.Parallel()
 	group := redistest.RunSentinel(t)
 	w := watched(t, 3, redis.UniversalOptions{Addrs: group.Addrs(), MasterName: group.MasterName()})
-	w.recovered("at the start")
-	master, replica := group.Master(), group.Replica()
-	for _, fault := range []struct {
-		name        string
-		begin, heal func(ctx context.Context, master, replica *redistest.Server) error
-	}{
+	w.loseMasters(group, []masterFault{
 		{"master killed", kill, follow},
 		{"failover to a stale replica", w.failToStale, follow},
 		{"master stopped", stop, resume}, // for ten seconds it takes itself for the master
-	} {
+	})
+}
+
+// A masterFault makes Sentinels promote the replica, and heal makes a replica of whoever
+// was master.
+type masterFault struct {
+	name        string
+	begin, heal func(ctx context.Context, master, replica *redistest.Server) error
+}
+
+func (w *watch) loseMasters(group *redistest.Sentinel, faults []masterFault) {
+	w.Helper()
+	w.recovered("at the start")
+	master, replica := group.Master(), group.Replica()
+	for _, fault := range faults {
 		met := w.histories()
 		w.do(fault.name, func(ctx context.Context) error { return fault.begin(ctx, master, replica) })
 		w.promoted(fault.name, group, replica)

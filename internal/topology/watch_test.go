@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -20,15 +21,21 @@ import (
 // single read to the bound (I1): one that began at a returns no version older than
 // one whose write had returned before a - MaxStale. Instants are noted before reads
 // and after writes, so that a slow machine can only make the check laxer.
+//
+// Reads of a strong cache have to be linearizable (I15). The source numbers its
+// versions, so that this is simple to tell: a read returns no version below one that a
+// write or another read had returned before it began.
 type watch struct {
 	*testing.T
-	sites []*site
-	keys  []string
-	bound time.Duration
-	begun time.Time
+	sites  []*site
+	keys   []string
+	bound  time.Duration
+	strong bool
+	begun  time.Time
 
 	mu     sync.Mutex
 	rows   map[string][]time.Time // by version: when a write of it had returned, zero if none has
+	floors map[string]int         // the highest version that a read or a write has returned
 	reads  int
 	writes int           // confirmed
 	oldest time.Duration // the oldest value served, counted from the return of the write that replaced it
@@ -42,13 +49,22 @@ var keep = tiered.Config[string]{Name: "c", FenceTTL: 2 * time.Second, LeaseTTL:
 // watched starts n sites and the load on them, and judges the test when it ends.
 func watched(t *testing.T, n int, opts redis.UniversalOptions) *watch {
 	t.Helper()
-	w := &watch{T: t, bound: coherence.DefaultMaxStale, begun: time.Now(), rows: make(map[string][]time.Time)}
+	return watchedOn(t, slices.Repeat([]redis.UniversalOptions{opts}, n), coherence.Config{}, keep)
+}
+
+// watchedOn is watched with one site for each of the options.
+func watchedOn(t *testing.T, links []redis.UniversalOptions, how coherence.Config, cfg tiered.Config[string]) *watch {
+	t.Helper()
+	w := &watch{
+		T: t, bound: coherence.DefaultMaxStale, strong: cfg.Consistency == tiered.Strong, begun: time.Now(),
+		rows: make(map[string][]time.Time), floors: make(map[string]int),
+	}
 	for i := range 12 { // in every shard of a Cluster
 		key := "k" + strconv.Itoa(i)
 		w.keys, w.rows[key] = append(w.keys, key), []time.Time{time.Now()}
 	}
-	for range n {
-		w.sites = append(w.sites, open(t, opts, coherence.Config{}, keep))
+	for _, opts := range links {
+		w.sites = append(w.sites, open(t, opts, how, cfg))
 	}
 	endReads, endWrites := w.employ(w.read, w.read), w.employ(w.write)
 	t.Cleanup(func() {
@@ -146,6 +162,13 @@ func (w *watch) returned(key string, version int) {
 	defer w.mu.Unlock()
 	w.writes++
 	w.rows[key][version-1] = time.Now()
+	w.floors[key] = max(w.floors[key], version)
+}
+
+func (w *watch) floor(key string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.floors[key]
 }
 
 func (w *watch) violated(format string, args ...any) {
@@ -165,20 +188,25 @@ func (w *watch) dueKey() string {
 
 // read is one read; no state of Redis may make it fail.
 func (w *watch) read(_ context.Context, s *site) {
-	key, began := w.someKey(), time.Now()
+	key := w.someKey()
+	floor, began := w.floor(key), time.Now()
 	v, err := s.Get(context.Background(), key, w.load)
 	got, malformed := strconv.Atoi(v)
 	if err = errors.Join(err, malformed); err != nil {
 		w.violated("Get(%q) on %s: %v", key, s.node.Name(), err)
 		return
 	}
-	w.judge(s, key, began, got)
+	w.judge(s, key, began, got, floor)
 }
 
-func (w *watch) judge(s *site, key string, began time.Time, got int) {
+func (w *watch) judge(s *site, key string, began time.Time, got, floor int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reads++
+	w.floors[key] = max(w.floors[key], got)
+	if w.strong && got < floor {
+		w.wrong = append(w.wrong, fmt.Sprintf("I15: Get(%q) on %s returned version %d after version %d had been returned", key, s.node.Name(), got, floor))
+	}
 	for v := got + 1; v <= len(w.rows[key]); v++ {
 		at := w.rows[key][v-1]
 		if at.IsZero() || at.After(began) {
@@ -194,9 +222,10 @@ func (w *watch) judge(s *site, key string, began time.Time, got int) {
 	}
 }
 
-// write is an Update, or a write past the fleet that is invalidated.
+// write is an Update, or a write past the fleet that is invalidated: reads are
+// linearizable with respect to the former alone.
 func (w *watch) write(ctx context.Context, s *site) {
-	if key := w.dueKey(); rand.N(4) == 0 {
+	if key := w.dueKey(); !w.strong && rand.N(4) == 0 {
 		version := w.commit(key)
 		if s.Invalidate(ctx, key) == nil {
 			w.returned(key, version)
@@ -226,12 +255,13 @@ func (w *watch) update(ctx context.Context, s *site, key string) error {
 
 // recovered waits until every site is in step and has written every key, for half as
 // long as a Cluster client of go-redis would stay on a dead master by itself: a node
-// did so whose bus was in another shard.
+// did so whose bus was in another shard. Strong writes wait for others as well, and are
+// given more time.
 func (w *watch) recovered(what string) {
 	w.Helper()
 	began := time.Now()
 	defer func() {
-		if took := time.Since(began); took > patience/2 {
+		if took := time.Since(began); took > patience/2 && !w.strong {
 			w.Errorf("%s: the fleet has recovered after %v", what, took)
 		}
 	}()

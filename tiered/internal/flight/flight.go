@@ -4,16 +4,18 @@
 // only a flight that cannot return what was invalidated before the read began;
 // every waiter obeys its own context; and a flight that nobody waits for any
 // more is cancelled.
+//
+// The read that begins a flight may fly it in its own goroutine, as long as it
+// leaves when its context ends. A flight costs no goroutine, no context and no
+// channel then, unless somebody joins it.
 package flight
 
 import (
 	"context"
-	"strconv"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/mutant"
@@ -30,29 +32,30 @@ type Ticket struct {
 
 // A Call is one flight. It is begun by one read and shared by those that may.
 type Call[T any] struct {
-	// Ctx carries the values of the read that began the flight and none of its
-	// deadlines. It ends when nobody waits any more.
-	Ctx context.Context
 	// Gen is the generation that what the flight loads may be stored with.
 	Gen uint64
 	Key string
-	// Queued flights were begun behind a sealed one and run after it.
+	// Queued flights were begun behind a sealed one: Go runs them after it.
 	Queued bool
 	// Waiting is for the user's own purposes: that the flight is held up.
 	Waiting atomic.Bool
 
-	group  *Group[T]
-	id     string
-	cancel context.CancelFunc
-	after  *Call[T] // the sealed flight that a queued one waits for
-	done   chan struct{}
+	group *Group[T]
+	after *Call[T] // the sealed flight that a queued one waits for
 
 	// Guarded by group.mu.
 	begun   coherence.Instant
 	pending bool // queued and not begun yet
 	sealed  bool
 	weak    bool
+	landed  bool
 	waiters int
+	release func()        // called once, when the flight has landed or nobody waits any more
+	done    chan struct{} // closed when the flight has landed; nil: nobody has asked for it
+
+	// Set once, before landed.
+	value T
+	err   error
 }
 
 // A Group collapses flights by key.
@@ -63,31 +66,26 @@ type Group[T any] struct {
 
 	mu    sync.Mutex
 	calls map[string]*Call[T] // by key: the flight that new reads may join
-	last  uint64
-	sf    singleflight.Group
 }
 
 // A Seat is one read's place in a flight.
 type Seat[T any] struct {
 	Call *Call[T]
-	Led  bool // this read began the flight
-	ch   <-chan singleflight.Result
+	Led  bool // this read began the flight and sees to it that it lands: by Land, or by Go
 }
 
-// Enter joins the flight of the ticket's key if the read may share it. Else it
-// begins a new one, which runs fn in a goroutine of its own; behind a sealed
-// flight it runs after that one has ended. ctx lends its values to a new flight.
-func (g *Group[T]) Enter(ctx context.Context, t Ticket, fn func(*Call[T]) (T, error)) Seat[T] {
+// Enter joins the flight of the ticket's key if the read may share it, else it
+// begins a new one. A flight that is Queued must be flown by Go.
+func (g *Group[T]) Enter(t Ticket) Seat[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := g.calls[t.Key]
 	led := c == nil || !g.joinable(c, t)
 	if led {
-		c = g.begin(ctx, t, c)
+		c = g.begin(t, c)
 	}
 	c.waiters++
-	ch := g.sf.DoChan(c.id, func() (any, error) { return c.run(fn) })
-	return Seat[T]{Call: c, Led: led, ch: ch}
+	return Seat[T]{Call: c, Led: led}
 }
 
 // joinable: a flight of an older generation may hold what was invalidated since;
@@ -102,16 +100,11 @@ func (g *Group[T]) joinable(c *Call[T], t Ticket) bool {
 	return c.pending || t.Leased && (!c.weak || mutant.JoinWeak) || mutant.JoinOld || (!t.Strict || mutant.JoinLax) && t.Now <= c.begun.Add(g.MaxStale)
 }
 
-func (g *Group[T]) begin(ctx context.Context, t Ticket, current *Call[T]) *Call[T] {
-	g.last++
-	c := &Call[T]{Gen: t.Gen, Key: t.Key, group: g, id: strconv.FormatUint(g.last, 36), begun: t.Now, done: make(chan struct{})}
+func (g *Group[T]) begin(t Ticket, current *Call[T]) *Call[T] {
+	c := &Call[T]{Gen: t.Gen, Key: t.Key, group: g, begun: t.Now}
 	if current != nil && current.sealed {
 		c.after, c.Queued, c.pending = current, true, true
 	}
-	if !mutant.LeaderCancels {
-		ctx = context.WithoutCancel(ctx)
-	}
-	c.Ctx, c.cancel = context.WithCancel(ctx)
 	if g.calls == nil {
 		g.calls = make(map[string]*Call[T])
 	}
@@ -119,19 +112,65 @@ func (g *Group[T]) begin(ctx context.Context, t Ticket, current *Call[T]) *Call[
 	return c
 }
 
-func (c *Call[T]) run(fn func(*Call[T]) (T, error)) (T, error) {
-	defer c.end()
-	if c.Queued {
-		select {
-		case <-c.after.done:
-		case <-c.Ctx.Done():
-		}
-		c.after = nil // done with; a chain of them must not be kept
-	}
-	return fn(c)
+// errUnfinished stands for a flight whose goroutine ended on its way.
+var errUnfinished = errors.New("tiercache: a flight called runtime.Goexit")
+
+// Go flies c in a goroutine of its own: it lands with what fn returns. fn gets
+// the context of Detach. A queued flight waits first until the one ahead of it
+// has landed.
+func (c *Call[T]) Go(ctx context.Context, fn func(context.Context) (T, error)) {
+	ctx = c.Detach(ctx)
+	go func() {
+		var v T
+		err := errUnfinished
+		defer func() { c.Land(v, err) }()
+		c.await(ctx)
+		v, err = fn(ctx)
+	}()
 }
 
-// Begin says that the flight starts its reads now. Whoever fn is calls it before
+func (c *Call[T]) await(ctx context.Context) {
+	if c.after == nil {
+		return
+	}
+	select {
+	case <-c.after.ended():
+	case <-ctx.Done():
+	}
+	c.after = nil // done with; a chain of them must not be kept
+}
+
+// Detach returns a context for c with the values of ctx and none of its
+// deadlines. It ends when the flight has landed or nobody waits any more.
+func (c *Call[T]) Detach(ctx context.Context) context.Context {
+	if !mutant.LeaderCancels {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c.Release(cancel)
+	return ctx
+}
+
+// Release has f called once the flight has landed or nobody waits any more, in
+// place of what it was given before. f must not call into the group.
+func (c *Call[T]) Release(f func()) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	c.release = f
+	if c.landed || c.waiters == 0 && !mutant.NoAbandon {
+		c.let()
+	}
+}
+
+// let calls what Release was given. The caller holds mu.
+func (c *Call[T]) let() {
+	if c.release != nil {
+		c.release()
+		c.release = nil
+	}
+}
+
+// Begin says that the flight starts its reads now. Whoever flies calls it before
 // the first, and again when it starts over.
 func (c *Call[T]) Begin(now coherence.Instant) {
 	c.group.mu.Lock()
@@ -156,12 +195,17 @@ func (c *Call[T]) Weaken() {
 	c.weak = true
 }
 
-func (c *Call[T]) end() {
+// Land ends the flight and hands its outcome to everybody aboard. It is called
+// once.
+func (c *Call[T]) Land(v T, err error) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
+	c.value, c.err, c.landed = v, err, true
 	c.group.forget(c)
-	c.cancel()
-	close(c.done)
+	c.let()
+	if c.done != nil {
+		close(c.done)
+	}
 }
 
 // forget lets new reads begin a flight of their own. The caller holds mu.
@@ -171,30 +215,56 @@ func (g *Group[T]) forget(c *Call[T]) {
 	}
 }
 
+// outcome returns what the flight has landed with, if it has.
+func (c *Call[T]) outcome() (v T, landed bool, err error) {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	return c.value, c.landed, c.err
+}
+
+// ended returns a channel that is closed when the flight has landed.
+func (c *Call[T]) ended() <-chan struct{} {
+	c.group.mu.Lock()
+	defer c.group.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.landed {
+			close(c.done)
+		}
+	}
+	return c.done
+}
+
 // Wait returns the flight's result, or the context's error as soon as it ends.
-// The last one to leave cancels the flight.
 func (s Seat[T]) Wait(ctx context.Context) (T, error) {
 	if mutant.WaitDeaf {
 		ctx = context.WithoutCancel(ctx)
 	}
+	if v, landed, err := s.Call.outcome(); landed {
+		return v, err
+	}
 	select {
-	case r := <-s.ch:
-		v, _ := r.Val.(T)
-		return v, r.Err
+	case <-s.Call.ended():
+		return s.Call.value, s.Call.err
 	case <-ctx.Done():
-		s.leave()
+		s.Leave()
 		var none T
 		return none, context.Cause(ctx)
 	}
 }
 
-func (s Seat[T]) leave() {
-	g := s.Call.group
+// Leave gives the seat up and reports whether others still wait. The last one to
+// leave cancels the flight. Who leads one that is not flown by Go, and is told
+// that others wait, has to have it flown.
+func (s Seat[T]) Leave() bool {
+	c, g := s.Call, s.Call.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s.Call.waiters--
-	if s.Call.waiters == 0 && !mutant.NoAbandon {
-		g.forget(s.Call)
-		s.Call.cancel()
+	c.waiters--
+	if c.waiters > 0 || mutant.NoAbandon {
+		return true
 	}
+	g.forget(c)
+	c.let()
+	return false
 }

@@ -25,20 +25,42 @@ func bubble(t *testing.T, test func(t *testing.T, g *Group[string])) {
 // at is an Instant of the node's clock.
 func at(d time.Duration) coherence.Instant { return coherence.Instant(d) }
 
+// aboard is a seat in a flight that runs in a goroutine of its own.
+type aboard struct {
+	Seat[string]
+	ctx context.Context // of the flight, if this read began it
+}
+
+// enter takes a seat, and has fn fly if it begins a flight.
+func enter(g *Group[string], ctx context.Context, t Ticket, fn func(ctx context.Context, c *Call[string]) (string, error)) *aboard {
+	s := &aboard{Seat: g.Enter(t)}
+	if s.Led {
+		flown := make(chan context.Context, 1)
+		s.Call.Go(ctx, func(ctx context.Context) (string, error) {
+			flown <- ctx
+			return fn(ctx, s.Call)
+		})
+		if !s.Call.Queued {
+			s.ctx = <-flown
+		}
+	}
+	return s
+}
+
 // land ends a flight with the value sent on it.
 type land chan string
 
-func (l land) load(c *Call[string]) (string, error) {
+func (l land) load(ctx context.Context, c *Call[string]) (string, error) {
 	c.Begin(at(0))
 	select {
 	case v := <-l:
 		return v, nil
-	case <-c.Ctx.Done():
-		return "", context.Cause(c.Ctx)
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
 	}
 }
 
-func wantSeat(t *testing.T, s Seat[string], want string) {
+func wantSeat(t *testing.T, s *aboard, want string) {
 	t.Helper()
 	if got, err := s.Wait(t.Context()); got != want || err != nil {
 		t.Errorf("Wait = %q, %v, want %q", got, err, want)
@@ -67,13 +89,13 @@ func TestWhoJoins(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, g *Group[string]) {
 				first := make(land)
-				seat := g.Enter(t.Context(), Ticket{Gen: 7}, first.load)
+				seat := enter(g, t.Context(), Ticket{Gen: 7}, first.load)
 				synctest.Wait()
 				if test.do != nil {
 					test.do(seat.Call)
 				}
 				second := make(land)
-				other := g.Enter(t.Context(), test.ticket, second.load)
+				other := enter(g, t.Context(), test.ticket, second.load)
 				if other.Led == test.joins {
 					t.Errorf("Led = %v", other.Led)
 				}
@@ -99,8 +121,8 @@ func TestQueueBehindSealedFlight(t *testing.T) {
 		ticket := Ticket{Key: "k", Leased: true}
 		var running sync.WaitGroup
 		lands := []land{make(land), make(land), make(land)}
-		sealed := func(i int) func(*Call[string]) (string, error) {
-			return func(c *Call[string]) (string, error) {
+		sealed := func(i int) func(context.Context, *Call[string]) (string, error) {
+			return func(ctx context.Context, c *Call[string]) (string, error) {
 				running.Add(1)
 				defer running.Done()
 				c.Begin(at(0))
@@ -108,10 +130,10 @@ func TestQueueBehindSealedFlight(t *testing.T) {
 				return <-lands[i], nil
 			}
 		}
-		first := g.Enter(t.Context(), ticket, sealed(0))
+		first := enter(g, t.Context(), ticket, sealed(0))
 		synctest.Wait()
-		second := g.Enter(t.Context(), ticket, sealed(1))
-		joined := g.Enter(t.Context(), ticket, sealed(2))
+		second := enter(g, t.Context(), ticket, sealed(1))
+		joined := enter(g, t.Context(), ticket, sealed(2))
 		if !second.Led || !second.Call.Queued || joined.Led || joined.Call != second.Call {
 			t.Fatalf("second: Led = %v, Queued = %v; third: Led = %v", second.Led, second.Call.Queued, joined.Led)
 		}
@@ -124,7 +146,7 @@ func TestQueueBehindSealedFlight(t *testing.T) {
 		lands[0] <- "1"
 		wantSeat(t, first, "1")
 		synctest.Wait() // the second one runs, and is sealed
-		third := g.Enter(t.Context(), ticket, sealed(2))
+		third := enter(g, t.Context(), ticket, sealed(2))
 		if !third.Led || !third.Call.Queued {
 			t.Fatalf("third: Led = %v, Queued = %v", third.Led, third.Call.Queued)
 		}
@@ -141,11 +163,11 @@ func TestQueueBehindSealedFlight(t *testing.T) {
 func TestQueuedFlightOfOldGeneration(t *testing.T) {
 	bubble(t, func(t *testing.T, g *Group[string]) {
 		a, b, c := make(land), make(land), make(land)
-		first := g.Enter(t.Context(), Ticket{Gen: 1, Leased: true}, a.load)
+		first := enter(g, t.Context(), Ticket{Gen: 1, Leased: true}, a.load)
 		synctest.Wait()
 		first.Call.Seal()
-		second := g.Enter(t.Context(), Ticket{Gen: 1, Leased: true}, b.load)
-		third := g.Enter(t.Context(), Ticket{Gen: 2, Leased: true}, c.load)
+		second := enter(g, t.Context(), Ticket{Gen: 1, Leased: true}, b.load)
+		third := enter(g, t.Context(), Ticket{Gen: 2, Leased: true}, c.load)
 		if !third.Led || third.Call == second.Call {
 			t.Error("a read joined a queued flight of an older generation")
 		}
@@ -165,9 +187,9 @@ func TestLeaving(t *testing.T) {
 	bubble(t, func(t *testing.T, g *Group[string]) {
 		l := make(land)
 		ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), user{}, "alice"))
-		leader := g.Enter(ctx, Ticket{Leased: true}, l.load)
-		waiter := g.Enter(t.Context(), Ticket{Leased: true}, l.load)
-		if leader.Call.Ctx.Value(user{}) != "alice" {
+		leader := enter(g, ctx, Ticket{Leased: true}, l.load)
+		waiter := enter(g, t.Context(), Ticket{Leased: true}, l.load)
+		if leader.ctx.Value(user{}) != "alice" {
 			t.Error("the flight lacks the values of its leader")
 		}
 		why := errors.New("left")
@@ -175,7 +197,7 @@ func TestLeaving(t *testing.T) {
 		if v, err := leader.Wait(ctx); v != "" || !errors.Is(err, why) {
 			t.Errorf("Wait = %q, %v", v, err)
 		}
-		if leader.Call.Ctx.Err() != nil {
+		if leader.ctx.Err() != nil {
 			t.Error("the leader took the flight along")
 		}
 		impatient, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -186,13 +208,13 @@ func TestLeaving(t *testing.T) {
 			t.Errorf("Wait: %v after %v", err, took)
 		}
 		synctest.Wait()
-		if waiter.Call.Ctx.Err() == nil {
+		if leader.ctx.Err() == nil {
 			t.Error("the flight goes on for nobody")
 		}
 
 		// Who comes now begins anew, even before the old one has ended.
 		next := make(land)
-		fresh := g.Enter(t.Context(), Ticket{Leased: true}, next.load)
+		fresh := enter(g, t.Context(), Ticket{Leased: true}, next.load)
 		if !fresh.Led {
 			t.Error("a read joined an abandoned flight")
 		}
@@ -208,12 +230,12 @@ func TestAbandonedFlightEndsLate(t *testing.T) {
 		deaf, l := make(chan struct{}), make(land)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		old := g.Enter(t.Context(), Ticket{}, func(*Call[string]) (string, error) { <-deaf; return "old", nil })
+		old := enter(g, t.Context(), Ticket{}, func(context.Context, *Call[string]) (string, error) { <-deaf; return "old", nil })
 		old.Wait(ctx)
-		fresh := g.Enter(t.Context(), Ticket{}, l.load)
+		fresh := enter(g, t.Context(), Ticket{}, l.load)
 		close(deaf)
 		synctest.Wait()
-		joined := g.Enter(t.Context(), Ticket{}, l.load)
+		joined := enter(g, t.Context(), Ticket{}, l.load)
 		if joined.Led || joined.Call != fresh.Call {
 			t.Error("the end of the old flight hid the new one")
 		}
@@ -227,13 +249,13 @@ func TestAbandonedFlightEndsLate(t *testing.T) {
 func TestQueuedFlightIsLeft(t *testing.T) {
 	bubble(t, func(t *testing.T, g *Group[string]) {
 		a := make(land)
-		first := g.Enter(t.Context(), Ticket{}, a.load)
+		first := enter(g, t.Context(), Ticket{}, a.load)
 		synctest.Wait()
 		first.Call.Seal()
 		ended := make(chan error, 1)
-		queued := g.Enter(t.Context(), Ticket{}, func(c *Call[string]) (string, error) {
-			ended <- c.Ctx.Err()
-			return "", c.Ctx.Err()
+		queued := enter(g, t.Context(), Ticket{}, func(ctx context.Context, c *Call[string]) (string, error) {
+			ended <- ctx.Err()
+			return "", ctx.Err()
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -250,10 +272,10 @@ func TestQueuedFlightIsLeft(t *testing.T) {
 func TestErrorsAreShared(t *testing.T) {
 	bubble(t, func(t *testing.T, g *Group[string]) {
 		down, gate := errors.New("down"), make(chan struct{})
-		fail := func(*Call[string]) (string, error) { <-gate; return "half", down }
-		var seats []Seat[string]
+		fail := func(context.Context, *Call[string]) (string, error) { <-gate; return "half", down }
+		var seats []*aboard
 		for range 5 {
-			seats = append(seats, g.Enter(t.Context(), Ticket{}, fail))
+			seats = append(seats, enter(g, t.Context(), Ticket{}, fail))
 		}
 		close(gate)
 		for _, s := range seats {
@@ -263,7 +285,7 @@ func TestErrorsAreShared(t *testing.T) {
 		}
 		l := make(land, 1)
 		l <- "up"
-		wantSeat(t, g.Enter(t.Context(), Ticket{}, l.load), "up")
+		wantSeat(t, enter(g, t.Context(), Ticket{}, l.load), "up")
 		synctest.Wait()
 		if len(g.calls) != 0 {
 			t.Errorf("%d flights are remembered", len(g.calls))
@@ -281,7 +303,7 @@ func TestFlightsUnderLoad(t *testing.T) {
 				time.Sleep(time.Duration(i%17) * time.Millisecond)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(1+i%5)*10*time.Millisecond)
 				defer cancel()
-				seat := g.Enter(ctx, Ticket{Key: string(rune('a' + i%3)), Gen: uint64(i % 2), Leased: i%7 != 0}, func(c *Call[string]) (string, error) {
+				seat := enter(g, ctx, Ticket{Key: string(rune('a' + i%3)), Gen: uint64(i % 2), Leased: i%7 != 0}, func(ctx context.Context, c *Call[string]) (string, error) {
 					c.Begin(at(0))
 					if i%11 == 0 {
 						c.Seal()
@@ -289,8 +311,8 @@ func TestFlightsUnderLoad(t *testing.T) {
 					select {
 					case <-time.After(25 * time.Millisecond):
 						return c.Key, nil
-					case <-c.Ctx.Done():
-						return "", c.Ctx.Err()
+					case <-ctx.Done():
+						return "", ctx.Err()
 					}
 				})
 				v, err := seat.Wait(ctx)
