@@ -25,6 +25,7 @@ var strongConfigurations = []trial{
 	{model: strong, name: "strong-mixed", options: two + " UPDATES=1"},
 	{model: strong, name: "strong-join", options: flush + " JOINS=1"},
 	{model: strong, name: "strong-flush", options: one + " FLUSH"},
+	{model: strong, name: "strong-readers", options: "READERS=2 COARSE FLUSH"},
 	{model: strong, name: "strong-registry", options: one + " REGISTRY"},
 	{model: strong, name: "strong-bus", options: bus},
 	{model: strong, name: "strong-record", options: coarse + " RECORD PROMPT"},
@@ -35,6 +36,7 @@ var strongConfigurations = []trial{
 var strongDeep = []trial{
 	{model: strong, name: "deep-strong-both", options: "ON0=0 ON1=1 WRITERS=2 READERS=1 COARSE"},
 	{model: strong, name: "deep-strong-flush", options: two + " FLUSH"},
+	{model: strong, name: "deep-strong-rollback", options: "READERS=2 COARSE ROLLBACK"},
 }
 
 // strongSwitches must be noticed.

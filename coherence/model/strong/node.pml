@@ -72,7 +72,7 @@ inline served(i) {
 // The source was written, or a write has returned.
 inline demand() { served(0); served(1) }
 
-#define EXPIRES(i) (KEEPS(i) || AWAITED(i)) // else it may be assured for ever
+#define EXPIRES(i) (READS(i) || AWAITED(i)) // else it may be assured for ever
 
 // coherence/node.go extend, attest.go assure. A lease from before an instant that is known
 // to be long past is over: see events.pml.
