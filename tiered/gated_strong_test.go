@@ -47,6 +47,35 @@ func TestGatedI16NobodyServesWhenTheSourceIsWritten(t *testing.T) {
 	})
 }
 
+// I15. A is silent, B was paused after it had fenced: the wait for A's assurance ends in
+// the second half of the fence's life. Who remembers the fence might forget it before
+// its own assurance from before the write has ended. Nothing is written.
+func TestGatedI15FencingTakesTooLong(t *testing.T) {
+	gated(t, func(s *stage) {
+		ab := s.joinStrong(2)
+		a, b := ab[0], ab[1]
+		a.link.Hole()
+		b.after("APPEND", func() error { time.Sleep(bound * 3 / 4); return nil })
+		began := time.Now()
+		_, err := b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) {
+			s.source.set(2)
+			return 2, nil
+		})
+		if took := time.Since(began); took <= DefaultStrongFenceTTL/2 || took >= DefaultStrongFenceTTL*8/10 {
+			s.Fatalf("fencing took %v, or the writer had no time left: nothing is tested", took)
+		}
+		if !errors.Is(err, ErrNotWritten) {
+			s.Errorf("Update: %v, want ErrNotWritten", err)
+		}
+		b.want(1, "not written")
+		if !b.holds() {
+			s.Error("the fence still stands")
+		}
+		b.update(2) // A is off the list
+		b.want(2, "own write")
+	})
+}
+
 // I3. A's registration is refused: it is in step, and nobody waits for it. Or it is
 // cut off just after a load. Nothing is served without an assurance.
 func TestGatedI3NothingWithoutAssurance(t *testing.T) {

@@ -92,6 +92,7 @@ const (
 	LiftAny      = false // the end of a fence ends all fences of its key (I15)
 	AckFirst     = false // a node confirms before it has applied (I16)
 	AfterWrite   = false // the source is written before the nodes have confirmed (I15)
+	NoHalf       = false // the source is written however long fencing took (I15)
 	LeaseEnough  = false // strong reads need no assurance (I15)
 	StrongWindow = false // strong reads serve what was loaded within MaxStale (I15)
 	StrongWeak   = false // strong caches share loads without Redis (I15)

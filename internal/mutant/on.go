@@ -97,6 +97,7 @@ var (
 	LiftAny      = is("liftany")
 	AckFirst     = is("ackfirst")
 	AfterWrite   = is("afterwrite")
+	NoHalf       = is("nohalf")
 	LeaseEnough  = is("leaseenough")
 	StrongWindow = is("strongwindow")
 	StrongWeak   = is("strongweak")

@@ -121,6 +121,7 @@ var table = []mutation{
 
 	// Strong caches and tokens.
 	{"afterwrite", "I16", "tiered", "^TestGatedI16NobodyServesWhenTheSourceIsWritten$"},
+	{"nohalf", "I15", "tiered", "^TestGatedI15FencingTakesTooLong$"},
 	{"leaseenough", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^refused$"},
 	{"strongwindow", "I3", "tiered", "^TestGatedI3NothingWithoutAssurance$/^cut_off$"},
 	{"besideblind", "I15", "tiered", "^TestGatedI15OverlappedFenceDeleted$"},
