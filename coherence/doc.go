@@ -143,7 +143,10 @@
 // where INFO is refused. F is the same in all processes. Copies and fences
 // of other kinds of nodes (a space of the same name without Acked) are outside of it. The
 // age of a registry or process that a node finds when it comes is taken from the clock
-// of Redis: one that is set forward within F of a loss of data ends the wait early.
+// of Redis: one that is set forward within F of a loss of data ends the wait early. A
+// fence that Redis loses alone (eviction, DEL; a loss of history is noticed) is made up for
+// by its writer, who announces the key again: if it dies as well, or hangs for F, a load
+// that took the lease in the place of the fence may leave an old value.
 //
 // # Goroutines
 //
@@ -181,7 +184,8 @@
 //     reads go to the source and announcements are refused.
 //   - Eviction policies noeviction, volatile-lru and volatile-lfu are sound.
 //     allkeys-* may evict the bus, which is noticed and voids all copies;
-//     volatile-ttl and volatile-random may evict fences.
+//     volatile-ttl and volatile-random may evict fences; a writer that then dies
+//     or hangs may leave an old value.
 //   - The ring's length and the number of stripes are constants: the ring's is
 //     part of the wire format.
 //   - Within MaxStale a reader that moves from one node to another may see

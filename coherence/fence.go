@@ -12,7 +12,9 @@ import (
 // fences is a space's memory of the writes under way that were announced to it.
 // Redis holds the fence of each as well, but may lose it (FLUSHALL, a restart,
 // eviction), and who then found nothing there would cache what is about to be
-// replaced. It is bounded: beyond maxFences keys all of the space counts as fenced.
+// replaced. One limit remains, see "What it rests on": a fence that is lost alone,
+// and whose writer dies or hangs as well. The memory is bounded: beyond maxFences
+// keys all of the space counts as fenced.
 type fences struct {
 	count atomic.Int64 // of keys, for a fast look
 	all   atomic.Int64 // Instant up to which every key is fenced
