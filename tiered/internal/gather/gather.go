@@ -5,11 +5,10 @@
 // first, as one batch. So batches grow with the load, a lone caller waits for
 // nobody, and there is no timer.
 //
-// The same is done by the autopipelining of go-redis, which sends commands as they
-// are: a command object, an argument list and a reply to parse for each key, where
-// one MGET carries a batch. It knows nothing of the size of the replies either, nor
-// of a moment between queueing and sending, which a cache needs: what it takes for
-// the history of Redis is to be noted then, once for a batch.
+// The autopipelining of go-redis does nearly the same. But it knows nothing of the
+// size of replies, sends one command for each key, and has no moment between queueing
+// and sending, which a cache needs: what it takes for the history of Redis is to be
+// noted then, once for a batch.
 //
 // # Fairness
 //
