@@ -37,7 +37,7 @@
 // after 6 s (noack), 9 s (afterwrite, nogen), 16 s (noyoung), 21 s (nooutwait) and 26 s (joinsealed), and with -seed 6 -faults
 // "FLUSHALL;link in a hole;link in a one-way hole" after 36 s (nograce). That is chance: afterwrite outlived 60 s in two of
 // four other runs. Others need an order of events that a minute did not bring: ackfirst, attestlate, besideblind, latefence,
-// leaseenough, liftany, nolocalfence. The gated tests and the model check force it.
+// leaseenough, liftany, nolocalfence, strongweak, strongwindow. The gated tests and the model check force it.
 //
 // The longest run so far, on two cores that were shared with other work (-strong -for 20m -least 40000000 -seed 2): 48,248,654
 // operations, 58,389 of them writes, in 51,029 parts of up to 14,359; 27 kinds of faults, each 17 to 37 times; no violation.
