@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/gather"
@@ -102,8 +100,8 @@ var lookLimits = gather.Limits{Slots: 4, Most: 256, Bytes: 256 << 10}
 // Cluster has some for each node, so that one that does not answer holds up nobody
 // who asks another.
 type looks struct {
-	cluster *redis.ClusterClient // nil: one server
-	send    func([]*gather.Request[query]) int
+	at   func(ctx context.Context, key string) (address string) // "" where it makes no difference
+	send func([]*gather.Request[query]) int
 
 	mu    sync.RWMutex
 	nodes map[string]*gather.Gatherer[query] // by address
@@ -111,10 +109,8 @@ type looks struct {
 	spare sync.Pool // requests for reuse
 }
 
-func newLooks(rdb redis.UniversalClient, send func([]*gather.Request[query]) int) *looks {
-	l := &looks{send: send, one: gather.New(lookLimits, send), nodes: map[string]*gather.Gatherer[query]{}}
-	l.cluster, _ = rdb.(*redis.ClusterClient)
-	return l
+func newLooks(at func(context.Context, string) string, send func([]*gather.Request[query]) int) *looks {
+	return &looks{at: at, send: send, one: gather.New(lookLimits, send), nodes: map[string]*gather.Gatherer[query]{}}
 }
 
 func (l *looks) request() *gather.Request[query] {
@@ -126,14 +122,10 @@ func (l *looks) request() *gather.Request[query] {
 
 // of returns the gatherer for a key.
 func (l *looks) of(ctx context.Context, key string) *gather.Gatherer[query] {
-	if l.cluster == nil {
+	addr := l.at(ctx, key)
+	if addr == "" {
 		return l.one
 	}
-	master, err := l.cluster.MasterForKey(ctx, key)
-	if err != nil {
-		return l.one // where the key lives is found out by who sends it
-	}
-	addr := master.Options().Addr
 	l.mu.RLock()
 	g := l.nodes[addr]
 	l.mu.RUnlock()
