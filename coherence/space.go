@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/internal/mutant"
+	"github.com/tiercache/tiercache/internal/script"
 )
 
 // SpaceConfig describes a space.
@@ -18,6 +19,10 @@ type SpaceConfig struct {
 	// Erase removes copies that processes share, such as an L2, before the keys
 	// are announced; nil if there are none. It must be safe to repeat.
 	Erase func(ctx context.Context, keys []string) error
+
+	// Erasing returns the scripts that do so, to be run in the same round trip as the
+	// announcement. It is of use to packages of this module only.
+	Erasing func(keys []string) []script.Call
 
 	// Acked makes announcements wait until every node has confirmed them, and
 	// copies valid only while writers wait for this node: after Announce has returned
@@ -38,11 +43,13 @@ type SpaceConfig struct {
 // the copy only while its stamp is Valid, and Announce every change after it
 // was made. Its methods are safe for concurrent use.
 type Space struct {
-	node  *Node
-	name  string
-	erase func(context.Context, []string) error
-	seed  maphash.Seed
-	mask  uint64 // all ones; tests narrow it to make hashes collide
+	node    *Node
+	name    string
+	erase   func(context.Context, []string) error
+	erasing func([]string) []script.Call
+	seed    maphash.Seed
+	mask    uint64 // all ones; tests narrow it to make hashes collide
+	carrier carrier
 
 	acked  bool
 	opened Instant
@@ -72,7 +79,7 @@ func (n *Node) Space(cfg SpaceConfig) (*Space, error) {
 	if cfg.Acked && (cfg.Fence < 3*n.cfg.MaxStale || cfg.Fence > maxFence) {
 		return nil, fmt.Errorf("coherence.SpaceConfig.Fence: %v is not between three times MaxStale (%v) and %v", cfg.Fence, 3*n.cfg.MaxStale, maxFence)
 	}
-	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, seed: maphash.MakeSeed(), mask: hashMask, acked: cfg.Acked, opened: n.Now()}
+	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, erasing: cfg.Erasing, seed: maphash.MakeSeed(), mask: hashMask, acked: cfg.Acked, opened: n.Now()}
 	s.life.Store(int64(cfg.Fence))
 	n.spaces[cfg.Name] = s
 	if cfg.Acked {

@@ -313,31 +313,15 @@ func (r *remote) withdraw(ctx context.Context, key, id string) {
 	r.scripts.Each(ctx, r.unfence(key, id, nil, time.Millisecond))
 }
 
-// erase removes what stands under keys, so that nobody finds data older than an
-// announcement.
-func (r *remote) erase(ctx context.Context, keys []string) error {
-	for part := range slices.Chunk(keys, pipelined) {
-		if err := r.invalidate(ctx, part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *remote) invalidate(ctx context.Context, keys []string) error {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
+// erasing returns the calls that remove what stands under keys, so that nobody finds
+// data older than an announcement.
+func (r *remote) erasing(keys []string) []shared.Call {
 	calls := make([]shared.Call, len(keys))
 	for i, key := range keys {
 		calls[i] = shared.Call{Script: script.Inval, Keys: []string{r.prefix + key},
 			Args: []any{r.space.InboxPrefix(), r.space.WakePayload(key)}}
 	}
-	for _, result := range r.scripts.Each(ctx, calls...) {
-		if result.Err != nil {
-			return result.Err
-		}
-	}
-	return nil
+	return calls
 }
 
 // millis rounds up to what Redis takes as an expiry.
