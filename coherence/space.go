@@ -17,7 +17,8 @@ type SpaceConfig struct {
 	Name string
 
 	// Erase removes copies that processes share, such as an L2, before the keys
-	// are announced; nil if there are none. It must be safe to repeat.
+	// are announced; nil if there are none. It must be safe to repeat. Announcements
+	// of a space that has it do not share entries: its error would be everybody's.
 	Erase func(ctx context.Context, keys []string) error
 
 	// Erasing returns the scripts that do so, to be run in the same round trip as the
