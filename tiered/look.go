@@ -3,7 +3,6 @@ package tiered
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/mutant"
@@ -90,64 +89,4 @@ func (l lent) Value(key any) any {
 		return v
 	}
 	return l.Context.Value(key)
-}
-
-// lookLimits: four round trips under way keep client and server busy, and the
-// answers to one take about two milliseconds on a network of 1 Gbit/s.
-var lookLimits = gather.Limits{Slots: 4, Most: 256, Bytes: 256 << 10}
-
-// looks are the round trips that reads of single keys share: see package gather. A
-// Cluster has some for each node, so that one that does not answer holds up nobody
-// who asks another.
-type looks struct {
-	at   func(ctx context.Context, key string) (address string) // "" where it makes no difference
-	send func([]*gather.Request[query]) int
-
-	mu    sync.RWMutex
-	nodes map[string]*gather.Gatherer[query] // by address
-	one   *gather.Gatherer[query]
-	spare sync.Pool // requests for reuse
-}
-
-func newLooks(at func(context.Context, string) string, send func([]*gather.Request[query]) int) *looks {
-	return &looks{at: at, send: send, one: gather.New(lookLimits, send), nodes: map[string]*gather.Gatherer[query]{}}
-}
-
-func (l *looks) request() *gather.Request[query] {
-	if q, ok := l.spare.Get().(*gather.Request[query]); ok {
-		return q
-	}
-	return gather.NewRequest[query]()
-}
-
-// of returns the gatherer for a key.
-func (l *looks) of(ctx context.Context, key string) *gather.Gatherer[query] {
-	addr := l.at(ctx, key)
-	if addr == "" {
-		return l.one
-	}
-	l.mu.RLock()
-	g := l.nodes[addr]
-	l.mu.RUnlock()
-	if g == nil {
-		g = l.open(addr)
-	}
-	return g
-}
-
-func (l *looks) open(addr string) *gather.Gatherer[query] {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.nodes[addr] == nil {
-		l.nodes[addr] = gather.New(lookLimits, l.send)
-	}
-	return l.nodes[addr]
-}
-
-// close waits for what is under way. Nobody asks any more.
-func (l *looks) close() {
-	l.one.Close()
-	for _, g := range l.nodes {
-		g.Close()
-	}
 }

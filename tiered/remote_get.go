@@ -23,20 +23,6 @@ func (r *remote) get(ctx context.Context, keys []string, found func(i int, rec r
 	}
 }
 
-// at returns the address of the master that has a key: "" if all keys are on one
-// server, or where the key lives is to be found out by who asks for it.
-func (r *remote) at(ctx context.Context, key string) string {
-	cluster, ok := r.rdb.(*redis.ClusterClient)
-	if !ok {
-		return ""
-	}
-	master, err := cluster.MasterForKey(ctx, key)
-	if err != nil {
-		return ""
-	}
-	return master.Options().Addr
-}
-
 // getTogether reads keys by MGET. False: the server does not take it, because it
 // is a shard of a cluster or because of the user's rights, and nothing was found.
 func (r *remote) getTogether(ctx context.Context, keys []string, found func(i int, rec record, err error)) bool {
