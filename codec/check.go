@@ -28,8 +28,8 @@ var (
 // A checker walks msgpack without decoding it. It is reused, so that a walk
 // allocates nothing.
 type checker struct {
-	open       [maxDepth + 1]uint32 // elements each open container is still owed; [0] is for the value itself
-	timestamps []int                // where the body of each timestamp starts
+	open       [maxDepth]uint32 // elements that each container around the current one is still owed
+	timestamps []int            // where the body of each timestamp starts
 }
 
 // check says whether data is one whole msgpack value within the limits, with no
@@ -40,22 +40,27 @@ type checker struct {
 // left. A count that lies is found at its header.
 func (c *checker) check(data []byte, shape *shape) error {
 	c.timestamps = c.timestamps[:0]
-	c.open[0] = 1
 	pos, depth, elements := 0, 0, 0
+	here := uint32(1) // owed at the current depth: the value itself
 	for owed := 1; owed > 0; {
 		if owed > len(data)-pos {
 			return at(pos, errTruncated)
 		}
-		for c.open[depth] == 0 {
+		for here == 0 {
 			depth--
+			here = c.open[depth]
 		}
-		c.open[depth]--
+		here--
 		owed--
 
 		h := heads[data[pos]]
-		if h.kind == fixed {
+		switch {
+		case h.kind == fixed:
 			pos += 1 + int(h.n)
 			continue // beyond the end? the next element finds out, or the last lines do
+		case h.kind == blob && h.prefix == 1 && pos+1 < len(data): // most strings that are not fixed
+			pos += 2 + int(data[pos+1])
+			continue
 		}
 		start := pos
 		n, ok := h.length(data[pos:])
@@ -76,8 +81,8 @@ func (c *checker) check(data []byte, shape *shape) error {
 			if depth == maxDepth {
 				return at(start, errDepth)
 			}
+			c.open[depth], here = here, uint32(n)
 			depth++
-			c.open[depth] = uint32(n)
 			elements += int(n)
 			owed += int(n)
 		case ext:
@@ -126,7 +131,7 @@ func timestamp(b []byte, shape *shape) (head, body int) {
 
 // A head is what the first byte of a value tells: what it starts, how many bytes
 // of length follow (prefix), and if none do, the length or count itself (n).
-type head struct{ kind, prefix, n uint8 }
+type head struct{ kind, prefix, n, _ uint8 }
 
 const (
 	invalid uint8 = iota

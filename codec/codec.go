@@ -15,7 +15,8 @@ type Codec interface {
 	// Append appends the encoding of v to dst and returns the extended slice.
 	// v is the value or a pointer to it, with the same encoding; the pointer
 	// saves a copy. On error dst is returned as it was, though the memory
-	// behind its length may have been written to.
+	// behind its length may have been written to. Both slices are the caller's: a
+	// codec keeps neither, for they are overwritten by the next value.
 	//
 	// Errors: ErrUnsupported.
 	Append(dst []byte, v any) ([]byte, error)

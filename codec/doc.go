@@ -24,7 +24,9 @@
 //
 // What passes costs memory in proportion to its length: at most its elements
 // times the size of the largest thing in V that one element can make.
-// Panics of the decoder or of a type's own methods become errors.
+// Panics of the decoder or of a type's own methods become errors. A type's own
+// UnmarshalMsg is called after the same walk, so this holds for what it makes of
+// lengths and counts in data, which is all that generated code does.
 //
 // Append applies the same walk to what it wrote: what the walk refuses is refused
 // while somebody still holds the value, and not by every later reader.
@@ -34,7 +36,9 @@
 //   - Fields are named by the tag `msgpack:"name"`, else by their Go name.
 //     Unknown fields are skipped and missing ones are left zero.
 //   - A type T whose *T has MarshalMsg and UnmarshalMsg, as tinylib/msgp
-//     generates them, is coded by those methods when it is the whole value.
+//     generates them, is coded by those methods when it is the whole value, at
+//     a third of the time to encode. Inside another value it is not: generate
+//     methods for the outer type. Whether a type has them is found out once.
 //   - A [time.Time] keeps its instant to the nanosecond. Its zone and monotonic
 //     reading are lost: it comes back in the local zone, a zero time in UTC.
 //   - An interface field counts as one that can hold a time.Time. In it, maps and

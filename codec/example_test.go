@@ -30,6 +30,35 @@ func ExampleMsgpack() {
 	// true
 }
 
+// A Counter codes itself, by hand here; tinylib/msgp generates such methods.
+type Counter struct{ Name, Count byte }
+
+func (c *Counter) MarshalMsg(b []byte) ([]byte, error) {
+	return append(b, 0x92, c.Name&0x7f, c.Count&0x7f), nil // an array of two small numbers
+}
+
+func (c *Counter) UnmarshalMsg(b []byte) ([]byte, error) {
+	if len(b) < 3 || b[0] != 0x92 {
+		return b, errors.New("not a counter")
+	}
+	c.Name, c.Count = b[1], b[2]
+	return b[3:], nil
+}
+
+// Methods of a type are used without reflection, and on checked bytes only.
+func ExampleMsgpack_methods() {
+	data, err := codec.Msgpack().Append(nil, &Counter{Name: 'a', Count: 7})
+	fmt.Printf("%x %v\n", data, err)
+
+	var c Counter
+	fmt.Println(codec.Msgpack().Decode(data, &c), c.Count)
+	fmt.Println(codec.Msgpack().Decode(data[:2], &c))
+	// Output:
+	// 926107 <nil>
+	// <nil> 7
+	// codec: malformed data: msgpack into *codec_test.Counter: less data than declared (at byte 1)
+}
+
 func ExampleJSON() {
 	c := codec.JSON()
 	data, err := c.Append(nil, Product{ID: "p1", Cents: 4700, Attrs: map[string]string{"size": "<L>", "color": "red"}})

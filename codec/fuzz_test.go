@@ -16,7 +16,7 @@ import (
 // decoder. Nothing may panic; what is decoded must be cheap, and must survive being
 // encoded and decoded again. The seeds in testdata are the bombs of TestHostile.
 func FuzzMsgpackDecode(f *testing.F) {
-	for _, v := range []any{full(), []record{{}, full()}, map[string]any{"t": time.Unix(1, 1)}, stamped{}, &generated{Name: "g"}} {
+	for _, v := range []any{full(), []record{{}, full()}, map[string]any{"t": time.Unix(1, 1)}, stamped{}, &generated{Name: "g"}, counted{1, 2}} {
 		data, err := Msgpack().Append(nil, v)
 		if err != nil {
 			f.Fatal(err)
@@ -37,6 +37,7 @@ func FuzzMsgpackDecode(f *testing.F) {
 		reflect.TypeFor[tree](),
 		reflect.TypeFor[msgpack.RawMessage](),
 		reflect.TypeFor[generated](),
+		reflect.TypeFor[counted](),
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, typ := range types {

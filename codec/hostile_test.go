@@ -113,7 +113,7 @@ var hostile = []struct {
 func TestHostile(t *testing.T) {
 	for _, tc := range hostile {
 		t.Run(tc.name, func(t *testing.T) {
-			types := []any{new(any), new(stamped), new(record), new([]string), new(msgpack.RawMessage), new(generated)}
+			types := []any{new(any), new(stamped), new(record), new([]string), new(msgpack.RawMessage), new(generated), new(counted)}
 			if tc.into != nil {
 				types = []any{tc.into}
 			}

@@ -47,10 +47,11 @@ func (msgpackCodec) Decode(data []byte, into any) error {
 // A coder is what one call to Append or Decode needs, pooled.
 type coder struct {
 	checker
-	w   appender
-	r   reader
-	enc *msgpack.Encoder // writes to w
-	dec *msgpack.Decoder // reads from r
+	last lastShape
+	w    appender
+	r    reader
+	enc  *msgpack.Encoder // writes to w
+	dec  *msgpack.Decoder // reads from r
 }
 
 var coders = sync.Pool{New: func() any {
@@ -76,7 +77,7 @@ func (c *coder) encode(dst []byte, v any) (out []byte, err error) {
 	if v == nil {
 		return append(dst, msgpcode.Nil), nil
 	}
-	shape := shapeOf(reflect.TypeOf(v))
+	shape := c.last.shapeOf(reflect.TypeOf(v))
 	if shape.msgp {
 		out, err = appendMsgp(dst, v)
 	} else {
@@ -100,7 +101,7 @@ func (c *coder) append(dst []byte, v any, shape *shape) ([]byte, error) {
 
 func (c *coder) decode(data []byte, into any) (err error) {
 	defer rescue(&err)
-	shape := shapeOf(reflect.TypeOf(into))
+	shape := c.last.shapeOf(reflect.TypeOf(into))
 	if err := c.check(data, shape); err != nil {
 		return err
 	}

@@ -42,6 +42,29 @@ func (g *generated) UnmarshalMsg(b []byte) ([]byte, error) {
 	return b[15:], nil
 }
 
+// counted makes room for what a header declares before it reads on, as msgp does.
+type counted []int64
+
+func (c counted) MarshalMsg(b []byte) ([]byte, error) {
+	b = binary.BigEndian.AppendUint32(append(b, msgpcode.Array32), uint32(len(c)))
+	for _, n := range c {
+		b = append(b, byte(n&0x7f))
+	}
+	return b, nil
+}
+
+func (c *counted) UnmarshalMsg(b []byte) ([]byte, error) {
+	if len(b) < 5 || b[0] != msgpcode.Array32 {
+		return b, errors.New("not a counted")
+	}
+	*c = make(counted, binary.BigEndian.Uint32(b[1:]))
+	b = b[5:]
+	for i := range *c {
+		(*c)[i], b = int64(b[0]), b[1:]
+	}
+	return b, nil
+}
+
 func TestGeneratedMethodsAreUsed(t *testing.T) {
 	c := Msgpack()
 	want := generated{Name: "name", At: when(1_700_000_000, 5), calls: 1}

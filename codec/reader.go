@@ -3,7 +3,6 @@ package codec
 import (
 	"errors"
 	"io"
-	"math"
 )
 
 // A reader feeds checked bytes to a msgpack.Decoder and keeps it from taking a
@@ -22,8 +21,8 @@ import (
 type reader struct {
 	data       []byte
 	pos        int
-	timestamps []int // where the bodies beyond next start
-	next       int   // where the next body starts
+	limit      int   // where the next body starts, or the data ends
+	timestamps []int // where the bodies beyond limit start
 	strict     bool  // no body may be skipped
 }
 
@@ -32,28 +31,32 @@ var errTimestamp = errors.New("timestamp in place of another type")
 // reset starts over with data, in which the bodies of timestamps start at the
 // given offsets, in order.
 func (r *reader) reset(data []byte, timestamps []int, strict bool) {
-	*r = reader{data: data, timestamps: timestamps, strict: strict}
+	r.data, r.pos, r.timestamps, r.strict = data, 0, timestamps, strict
 	r.advance()
 }
 
 func (r *reader) advance() {
 	if len(r.timestamps) == 0 {
-		r.next = math.MaxInt
+		r.limit = len(r.data)
 		return
 	}
-	r.next, r.timestamps = r.timestamps[0], r.timestamps[1:]
+	r.limit, r.timestamps = r.timestamps[0], r.timestamps[1:]
 }
 
 func (r *reader) ReadByte() (byte, error) {
-	if r.pos >= len(r.data) {
-		return 0, io.ErrUnexpectedEOF
-	}
-	if r.pos == r.next {
-		return 0, errTimestamp
+	if r.pos >= r.limit {
+		return 0, r.barred()
 	}
 	c := r.data[r.pos]
 	r.pos++
 	return c, nil
+}
+
+func (r *reader) barred() error {
+	if r.pos >= len(r.data) {
+		return io.ErrUnexpectedEOF
+	}
+	return errTimestamp
 }
 
 func (r *reader) UnreadByte() error {
@@ -68,10 +71,11 @@ func (r *reader) Read(p []byte) (int, error) {
 	start := r.pos
 	n := copy(p, r.data[start:])
 	r.pos += n
-	for ; r.next < r.pos; r.advance() {
-		if r.strict && start < r.next {
+	for r.limit < r.pos {
+		if r.strict && start < r.limit {
 			return 0, errTimestamp
 		}
+		r.advance()
 	}
 	return n, nil
 }

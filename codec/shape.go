@@ -21,6 +21,20 @@ type shape struct {
 
 var shapes sync.Map // of reflect.Type to *shape
 
+// A lastShape remembers the shape of the type met last, which saves the look-up:
+// a cache has values of one type.
+type lastShape struct {
+	of reflect.Type
+	*shape
+}
+
+func (l *lastShape) shapeOf(t reflect.Type) *shape {
+	if l.of != t {
+		*l = lastShape{t, shapeOf(t)}
+	}
+	return l.shape
+}
+
 func shapeOf(t reflect.Type) *shape {
 	if s, ok := shapes.Load(t); ok {
 		return s.(*shape)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -95,6 +96,10 @@ func release(n *Node, made []Receipt) {
 // announce is one attempt, of which all must have reached the same Redis process:
 // one that took over in between may lack what its predecessor erased.
 func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
+	if !confirm && s.erase == nil && len(keys) <= maxKeys {
+		out := s.carry(ctx, &errand{first: s.erasures(keys), keys: keys})
+		return []Receipt{out.receipt}, out.err
+	}
 	id, err := s.node.voice()
 	if err != nil {
 		return nil, err
@@ -108,14 +113,7 @@ func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made
 		view = form.vantage.view
 	}
 	made, err = s.announceBy(ctx, s.node.data, form, keys)
-	if isStranger(err) {
-		s.node.expel()
-	}
-	if isUnlisted(err) {
-		s.node.doubt()
-		err = errSwitched
-	}
-	if err == nil && !s.node.Holds(view) && !mutant.AnnounceAcross {
+	if isUnlisted(err) || err == nil && !s.node.Holds(view) && !mutant.AnnounceAcross {
 		err = errSwitched
 	}
 	if err != nil {
@@ -129,37 +127,31 @@ func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made
 // announcement.
 var errSwitched = errors.New("coherence: another Redis process took over during the announcement")
 
-// announceBy erases and announces. Data first, then the bus: whoever hears of a
-// change finds no older data (I7).
+// announceBy erases and announces any number of keys, in entries of their own. Data
+// first, then the bus: whoever hears of a change finds no older data (I7).
 func (s *Space) announceBy(ctx context.Context, run *script.Runner, form announcing, keys []string) (made []Receipt, err error) {
-	if s.erase != nil && !mutant.NoErase && !mutant.AnnounceFirst {
+	if s.erase != nil && !mutant.NoErase {
 		if err := s.erase(script.Through(ctx, run), keys); err != nil {
 			return nil, err
 		}
 	}
-	if mutant.AnnounceFirst {
-		defer s.erase(ctx, keys)
-	}
-	for len(keys) > 0 {
-		a := form
-		a.notice = notice{space: s.name, keys: keys[:min(len(keys), maxKeys)]}
-		keys = keys[len(a.notice.keys):]
-		s.node.prepare(&a)
-		bounded, cancel := s.node.bounded(ctx)
-		reply, err := run.Run(bounded, a.call.Script, a.call.Keys, a.call.Args...)
-		cancel()
-		var r Receipt
-		if err == nil {
-			r, err = s.node.appended(reply, &a)
+	for part := range slices.Chunk(keys, maxKeys) {
+		e := &errand{first: s.erasures(part), keys: part}
+		s.post(ctx, run, form, []*errand{e})
+		if e.out.err != nil {
+			return made, e.out.err
 		}
-		if err != nil {
-			a.end()
-			return made, err
-		}
-		made = append(made, r)
-		s.bumpAll(a.notice.keys)
+		made = append(made, e.out.receipt)
 	}
 	return made, nil
+}
+
+// erasures are the calls that erase keys.
+func (s *Space) erasures(keys []string) []script.Call {
+	if s.erasing == nil || mutant.NoErase {
+		return nil
+	}
+	return s.erasing(keys)
 }
 
 // A Fence is what a write that is under way announces: how long its key is fenced,
@@ -175,50 +167,22 @@ type Fence struct {
 // round trip where the client allows it, and drops the copy here. It is of use
 // to packages of this module only: first is a fence.
 func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key string, fence Fence) (any, Receipt, error) {
+	e := &errand{first: []script.Call{first}, keys: []string{key}, fence: true}
+	if !fence.Confirm {
+		out := s.carry(ctx, e)
+		return out.reply, out.receipt, out.err
+	}
 	id, err := s.node.voice()
 	if err != nil {
 		return nil, Receipt{}, err
 	}
-	a := announcing{space: s, id: id, confirm: fence.Confirm, notice: notice{space: s.name, keys: []string{key}}}
-	if fence.Confirm {
-		if a.vantage, err = s.survey(); err != nil {
-			return nil, Receipt{}, err
-		}
-		a.notice.fence, a.notice.life = fence.Token, fence.Life
-	}
-	s.node.prepare(&a)
-	call := a.call
-	if !mutant.StaleNonce {
-		// If the server had forgotten first alone, the announcement went ahead of it
-		// and must be made again: under its old nonce it would pass for made.
-		call.Again = func() []any {
-			s.node.prepare(&a)
-			return a.call.Args
-		}
-	}
-	ctx, cancel := s.node.bounded(ctx)
-	defer cancel()
-	if mutant.AppendFirst {
-		_, _ = s.node.data.Run(ctx, call.Script, call.Keys, call.Args...)
-	}
-	s.heed(a.notice) // nobody waits for this node
-	replies, err := s.node.data.Ordered(ctx, first, call)
-	if isStranger(err) {
-		s.node.expel()
-	}
-	if isUnlisted(err) {
-		s.node.doubt()
-	}
-	var receipt Receipt
-	if err == nil {
-		receipt, err = s.node.appended(replies[1].Value, &a)
-	}
-	if err != nil {
-		a.end()
+	form := announcing{space: s, id: id, confirm: true}
+	if form.vantage, err = s.survey(); err != nil {
 		return nil, Receipt{}, err
 	}
-	s.Bump(key)
-	return replies[0].Value, receipt, nil
+	form.notice.fence, form.notice.life = fence.Token, fence.Life
+	s.post(ctx, s.node.data, form, []*errand{e})
+	return e.out.reply, e.out.receipt, e.out.err
 }
 
 // isUnlisted reports whether an announcement that was to be confirmed was refused

@@ -2,11 +2,8 @@ package coherence
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/internal/mutant"
-	"github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -225,88 +221,4 @@ func (n *Node) voice() (id string, err error) {
 		return "", n.strange()
 	}
 	return n.members.id(), nil
-}
-
-// A Receipt names an entry of the bus.
-type Receipt struct {
-	slot, nonce string
-	number      uint64
-	epoch       uint64
-	stamp       uint64
-
-	// Of an announcement that is to be confirmed.
-	space    string
-	registry string
-	answered Instant
-	peers    []peer
-	hearing  *hearing
-}
-
-// Position is the entry's place in the history of the bus: the epoch, its number and
-// its nonce. The epoch is 0 if there is no entry.
-func (r Receipt) Position() (epoch, number uint64, nonce string) { return r.epoch, r.number, r.nonce }
-
-// Stamp is a number that grows from one announcement of the fleet to the next, also
-// over a loss of history.
-func (r Receipt) Stamp() uint64 { return r.stamp }
-
-// announcing is an announcement under way, of up to maxKeys keys.
-type announcing struct {
-	space   *Space
-	notice  notice
-	id      string // of the member that this node is
-	call    script.Call
-	nonce   string
-	confirm bool
-	vantage vantage  // of one that is to be confirmed
-	hearing *hearing // of the same
-}
-
-// prepare makes an announcement ready to be sent.
-func (n *Node) prepare(a *announcing) {
-	a.end()
-	a.nonce = token.New().Hex()
-	if a.confirm {
-		a.notice.writer = n.name
-		a.hearing = n.audience.open(a.nonce)
-	}
-	a.call.Script, a.call.Keys = appendScript, n.keys.own()
-	a.call.Args = []any{n.keys.channel, a.nonce, a.notice.append(nil), a.id, a.vantage.registry}
-}
-
-// end gives up the wait for confirmations.
-func (a *announcing) end() {
-	if a.hearing != nil {
-		a.space.node.audience.close(a.nonce)
-		a.hearing = nil
-	}
-}
-
-// appended reads APPEND's reply: number, previous nonce, epoch, now, stamp, nodes.
-func (n *Node) appended(reply any, a *announcing) (Receipt, error) {
-	answered := n.Now()
-	fields, _ := reply.([]any)
-	if len(fields) < 6 {
-		return Receipt{}, fmt.Errorf("coherence: APPEND answered %v", reply)
-	}
-	number, ok := fields[0].(int64)
-	if !ok {
-		return Receipt{}, fmt.Errorf("coherence: APPEND answered number %v", fields[0])
-	}
-	epoch := decimal(fields[2])
-	if epoch != n.history.epoch.Load() {
-		n.wake()
-	}
-	n.counts.announced.Add(1)
-	n.memory.remember(announcement{uint64(number), n.Now(), a.space, slices.Clone(a.notice.keys)})
-	r := Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: a.nonce, number: uint64(number), epoch: epoch, stamp: decimal(fields[4])}
-	if a.confirm {
-		if !n.Holds(a.vantage.view) || epoch != a.vantage.view.Epoch && !mutant.ForeignEpoch {
-			n.doubt()
-			return Receipt{}, errSwitched // the registry, fences and leases may have been lost
-		}
-		r.space, r.registry = a.space.name, a.vantage.registry
-		r.answered, r.peers, r.hearing = answered, n.parsePeers(fields[5]), a.hearing
-	}
-	return r, nil
 }

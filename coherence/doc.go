@@ -19,7 +19,9 @@
 // number, the nonce of the last entry, an epoch, and a ring of the last 1024
 // entries. Each entry names the nonce of the one before it, so that a node can
 // tell whether it has followed the history that Redis has now. APPEND writes an
-// entry and publishes it.
+// entry and publishes it. Announcements that one node makes of a space while four
+// are on their way already share the next entry, up to its limit of 256 keys; one
+// that comes alone waits for nothing.
 //
 // A node bumps the generation of the keys that an entry names; a copy is served
 // only while the generation is what it was before the copy was read. Pub/sub

@@ -3,6 +3,7 @@ package coherence
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +76,11 @@ type notice struct {
 
 // append encodes a notice of at most maxKeys keys.
 func (c notice) append(dst []byte) []byte {
+	size := 64 + len(c.space)
+	for _, k := range c.keys {
+		size += binary.MaxVarintLen16 + len(k)
+	}
+	dst = slices.Grow(dst, size)
 	if c.writer == "" {
 		dst = append(dst, payloadVersion, opInvalidate)
 		dst = appendString(dst, c.space)

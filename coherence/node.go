@@ -309,7 +309,7 @@ func (n *Node) unsettled() error {
 func (n *Node) Close() error {
 	n.closing.Do(func() {
 		unconfirmed := n.journal.close()
-		n.closed.Store(true)
+		n.shut()
 		n.stepped.fire()
 		n.cancel()
 		n.ended.Wait()
@@ -320,6 +320,24 @@ func (n *Node) Close() error {
 		n.result = errors.Join(unconfirmed, n.clients.close())
 	})
 	return n.result
+}
+
+// shut lets nobody open spaces and start goroutines any more.
+func (n *Node) shut() {
+	n.spacesMu.Lock()
+	defer n.spacesMu.Unlock()
+	n.closed.Store(true)
+}
+
+// spawn runs f in a goroutine that Close waits for; false if the node was closed.
+func (n *Node) spawn(f func()) bool {
+	n.spacesMu.Lock()
+	defer n.spacesMu.Unlock()
+	if n.closed.Load() {
+		return false
+	}
+	n.ended.Go(f)
+	return true
 }
 
 // wake makes the prober probe at once.

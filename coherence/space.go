@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/internal/mutant"
+	"github.com/tiercache/tiercache/internal/script"
 )
 
 // SpaceConfig describes a space.
@@ -16,8 +17,13 @@ type SpaceConfig struct {
 	Name string
 
 	// Erase removes copies that processes share, such as an L2, before the keys
-	// are announced; nil if there are none. It must be safe to repeat.
+	// are announced; nil if there are none. It must be safe to repeat. Announcements
+	// of a space that has it do not share entries: its error would be everybody's.
 	Erase func(ctx context.Context, keys []string) error
+
+	// Erasing returns the scripts that do so, to be run in the same round trip as the
+	// announcement. It is of use to packages of this module only.
+	Erasing func(keys []string) []script.Call
 
 	// Acked makes announcements wait until every node has confirmed them, and
 	// copies valid only while writers wait for this node: after Announce has returned
@@ -39,11 +45,13 @@ type SpaceConfig struct {
 // the copy only while its stamp is Valid, and Announce every change after it
 // was made. Its methods are safe for concurrent use.
 type Space struct {
-	node  *Node
-	name  string
-	erase func(context.Context, []string) error
-	seed  maphash.Seed
-	mask  uint64 // all ones; tests narrow it to make hashes collide
+	node    *Node
+	name    string
+	erase   func(context.Context, []string) error
+	erasing func([]string) []script.Call
+	seed    maphash.Seed
+	mask    uint64 // all ones; tests narrow it to make hashes collide
+	carrier carrier
 
 	acked  bool
 	opened Instant
@@ -78,7 +86,7 @@ func (n *Node) Space(cfg SpaceConfig) (*Space, error) {
 			return nil, err
 		}
 	}
-	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, seed: maphash.MakeSeed(), mask: hashMask, acked: cfg.Acked, opened: n.Now()}
+	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, erasing: cfg.Erasing, seed: maphash.MakeSeed(), mask: hashMask, acked: cfg.Acked, opened: n.Now()}
 	s.life.Store(int64(cfg.Fence))
 	n.spaces[cfg.Name] = s
 	if cfg.Acked {

@@ -8,7 +8,7 @@ type Stats struct {
 	ProbeFailures uint64
 	Messages      uint64 // announcements delivered by pub/sub
 	Repaired      uint64 // announcements fetched from the ring because pub/sub had not delivered them
-	Announced     uint64 // announcements made by this node
+	Announced     uint64 // entries of the bus made by this node; one may carry several announcements
 	Subscribed    uint64 // subscriptions confirmed by Redis, two for each connection
 	Deaf          uint64 // subscriptions renewed because they delivered nothing
 	Forks         uint64 // losses of Redis' history found by the probe

@@ -71,7 +71,7 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 	c.remote = newRemote(node, cfg.Name, cfg.LeaseTTL, cfg.FenceTTL)
 	c.looks = newLooks(node.Redis(), c.lookUp)
 	c.space, err = node.Space(coherence.SpaceConfig{
-		Name: cfg.Name, Erase: c.remote.erase, Acked: c.strong, Fence: cfg.FenceTTL,
+		Name: cfg.Name, Erasing: c.remote.erasing, Acked: c.strong, Fence: cfg.FenceTTL,
 	})
 	if err != nil {
 		return nil, err

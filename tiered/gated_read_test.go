@@ -255,6 +255,7 @@ func TestGatedQueueEndsWithTheLease(t *testing.T) {
 		}
 		for i := range lookLimits.Slots {
 			go func() { _, _ = a.cache.Get(s.Context(), fmt.Sprint("other", i), s.source.load) }()
+			s.settle() // a round trip for each
 		}
 		time.Sleep(left / 2)
 		began := time.Now()

@@ -120,7 +120,7 @@ func (r *remote) acquire(ctx context.Context, keys []string, tokens []token.Toke
 		case int64:
 			records[i] = record{kind: mine, lease: script.LeaseID(tokens[i], reply)}
 		case string:
-			records[i] = classify([]byte(reply))
+			records[i] = classify(bytesOf(reply))
 		default:
 			return nil, fmt.Errorf("tiercache: ACQUIRE answered %T", reply)
 		}
@@ -138,7 +138,7 @@ func (r *remote) wait(ctx context.Context, key string) (time.Duration, record, e
 	case int64:
 		return time.Duration(reply) * time.Millisecond, record{kind: leased}, err
 	case string:
-		return 0, classify([]byte(reply)), err
+		return 0, classify(bytesOf(reply)), err
 	}
 	return 0, record{}, err
 }
@@ -279,31 +279,15 @@ func (r *remote) withdraw(ctx context.Context, key, id string) {
 	r.scripts.Each(ctx, r.unfence(key, id, nil, time.Millisecond))
 }
 
-// erase removes what stands under keys, so that nobody finds data older than an
-// announcement.
-func (r *remote) erase(ctx context.Context, keys []string) error {
-	for part := range slices.Chunk(keys, pipelined) {
-		if err := r.invalidate(ctx, part); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *remote) invalidate(ctx context.Context, keys []string) error {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
+// erasing returns the calls that remove what stands under keys, so that nobody finds
+// data older than an announcement.
+func (r *remote) erasing(keys []string) []shared.Call {
 	calls := make([]shared.Call, len(keys))
 	for i, key := range keys {
 		calls[i] = shared.Call{Script: script.Inval, Keys: []string{r.prefix + key},
 			Args: []any{r.space.InboxPrefix(), r.space.WakePayload(key)}}
 	}
-	for _, result := range r.scripts.Each(ctx, calls...) {
-		if result.Err != nil {
-			return result.Err
-		}
-	}
-	return nil
+	return calls
 }
 
 // millis rounds up to what Redis takes as an expiry.

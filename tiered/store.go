@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
@@ -38,26 +40,39 @@ func (c *Cache[V]) encode(stamp token.Token, r *reading[V], v V, err error, took
 		Negative: negative, Codec: c.cfg.Codec.ID(), Schema: c.cfg.Version, Epoch: r.view.Epoch,
 		Soft: now + soft.Milliseconds(), Hard: now + hard.Milliseconds(), Delta: took,
 	}}
-	rec.bytes = envelope.Begin(nil, stamp, rec.header)
-	head := len(rec.bytes)
+	draft := drafts.Get().(*[]byte)
+	bytes := envelope.Begin((*draft)[:0], stamp, rec.header)
+	head := len(bytes)
 	if !negative {
 		var fault error
-		rec.bytes, fault = guarded(context.Background(), func(context.Context) ([]byte, error) {
-			return c.cfg.Codec.Append(rec.bytes, &v)
+		bytes, fault = guarded(context.Background(), func(context.Context) ([]byte, error) {
+			return c.cfg.Codec.Append(bytes, &v)
 		})
 		if fault != nil {
 			return nil, fmt.Errorf("tiercache: value of key %q in cache %q cannot be encoded: %w", r.key, c.cfg.Name, fault)
 		}
 	}
-	if rec.size = len(rec.bytes) - head; rec.size > c.cfg.MaxValueBytes {
+	if rec.size = len(bytes) - head; rec.size > c.cfg.MaxValueBytes {
 		c.counts.tooLarge.Add(1)
 		return nil, &TooLargeError{Cache: c.cfg.Name, Key: r.key, Size: rec.size, Max: c.cfg.MaxValueBytes}
 	}
-	if fault := envelope.Finish(rec.bytes); fault != nil {
+	if fault := envelope.Finish(bytes); fault != nil {
 		return nil, fmt.Errorf("tiercache: value of key %q in cache %q: %w", r.key, c.cfg.Name, fault)
+	}
+	rec.bytes = slices.Clone(bytes)
+	if *draft = bytes; cap(bytes) <= maxDraft {
+		drafts.Put(draft)
 	}
 	return rec, err
 }
+
+// drafts are buffers to encode into. What is sent is a copy of its own: it may be
+// written to a connection after the call that sent it has given up. A draft of a
+// value that failed is not used again: the codec may still hold it.
+var drafts = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxDraft bounds the memory of an idle draft.
+const maxDraft = 64 << 10
 
 // maxLife stands for ever: longer lives would overflow when they are added to a
 // clock or rounded.

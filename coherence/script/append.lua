@@ -1,7 +1,8 @@
--- APPEND  bus, nodes  channel, nonce (hex), payload, id of the announcing member ('' none), registry ('' nobody is to confirm it)
+-- APPEND  bus, nodes  channel, nonce (hex), payload, id of the announcing member ('' none), registry ('' nobody is to confirm it),
+--         how many stamps are taken (1 if left out)
 -- {n, nonce of entry n-1, epoch, now in ms, stamp, {name, value, ...}}; all but n are strings
--- The list is of the nodes that attest: see ATTEST. It is as the entry found it. The stamp grows with every entry, also over a
--- loss of history: it is the server's clock in us, or one more than the last.
+-- The list is of the nodes that attest: see ATTEST. It is as the entry found it. The stamp is the last of those taken. Stamps grow
+-- from entry to entry, also over a loss of history: they follow the server's clock in us, and each other if that stands.
 -- error STRANGER: the fleet has members and the caller is none, or not any more; nothing changed
 -- error UNLISTED: the registry is not the one that the caller is on: others of it may be unknown here; nothing changed
 -- The entry 'number|previous nonce|nonce|payload' goes into slot n % 1024 and onto the channel. A missing epoch is made here.
@@ -44,7 +45,7 @@ if last == ARGV[2] then                                     -- ran twice: answer
   local entry = redis.call('HGET', KEYS[1], slot) or ''
   previous = string.match(string.sub(entry, 1, 128), '^%d+|(%x*)|') or ''
 else
-  n, stamp = n + 1, math.max(stamp + 1, t[1] * 1000000 + t[2])
+  n, stamp = n + 1, math.max(stamp + (tonumber(ARGV[6] or 1) or 1), t[1] * 1000000 + t[2])
   slot = string.format('%d', n % 1024)
   local entry = string.format('%d', n) .. '|' .. last .. '|' .. ARGV[2] .. '|' .. ARGV[3]
   redis.call('HSET', KEYS[1], 'n', string.format('%d', n), 'c', ARGV[2], 't', string.format('%d', stamp), slot, entry)

@@ -119,8 +119,8 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"", "", []string{"-for", "3s"}},
 		{"nogen", "I14: ", nil}, // and the run ends before the bound is broken
 		{"nolease", "I1: ", []string{"-faults", "link in a hole"}},
-		{"noack", "I15: ", []string{"-strong", "-html", t.TempDir()}},
-		{"afterwrite", "I15: ", []string{"-strong", "-html", t.TempDir()}},
+		{"noack", "I15: ", []string{"-strong", "-html", t.TempDir(), "-faults", "link in a hole"}},
+		{"afterwrite", "I15: ", []string{"-strong", "-html", t.TempDir(), "-faults", "link in a hole"}},
 	} {
 		t.Run("mutant="+m.mutant, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)

@@ -56,6 +56,9 @@ const (
 	AnnounceFirst  = false // the announcement goes ahead of the erasure (I7)
 	AppendFirst    = false // the announcement goes ahead of the fence (I7)
 	StaleNonce     = false // an announcement that went ahead of a forgotten fence counts as made (I7)
+	FenceUnheeded  = false // an announcement counts although the fence before it failed (I8)
+	SharedStamp    = false // writes that share an announcement have one stamp
+	CarryAbandoned = false // what nobody waits for any more is announced
 	NoSettle       = false // writes and announcements do not wait for the lease
 	BumpFirst      = false // local copies are dropped before the journal knows the key (I14)
 	AnnounceAcross = false // an announcement counts that two Redis processes answered in part (I7)

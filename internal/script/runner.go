@@ -15,7 +15,7 @@ type Call struct {
 	Keys   []string
 	Args   []any
 
-	// Again, if set, makes the arguments with which Ordered repeats a call that has
+	// Again, if set, makes the arguments with which Behind repeats a call that has
 	// run ahead of one the server had forgotten: for a script that would recognise
 	// its token and change nothing the second time.
 	Again func() []any
@@ -28,8 +28,8 @@ type Result struct {
 	Err   error
 }
 
-// ErrNotRun is the error of a call that was not sent because one before it had failed.
-const ErrNotRun = runError("script: not run, a script before it failed")
+// ErrNotRun is the error of a call that was not sent because those before it had failed.
+const ErrNotRun = runError("script: not run, what was to come before it failed")
 
 type runError string
 
@@ -80,26 +80,29 @@ func (r *Runner) Run(ctx context.Context, s *Script, keys []string, args ...any)
 	return result.Value, result.Err
 }
 
-// Ordered runs calls one after the other and returns their results, one for each,
-// with the first error among them. A standalone client sends them in one pipeline, in
-// which a call that fails does not stop those after it. Any other client sends each
-// when the one before it has succeeded; those left out have ErrNotRun.
+// Behind runs first, whose calls do not depend on each other, and then last, and
+// returns their results. A standalone client sends them in one pipeline, in which last
+// runs whatever became of first; any other client leaves it out, with ErrNotRun, if
+// all of first have failed.
 //
-// If the server has forgotten one of the scripts all of them are run again, so that a
-// call never takes effect before the ones ahead of it have.
-func (r *Runner) Ordered(ctx context.Context, calls ...Call) ([]Result, error) {
-	results := make([]Result, len(calls))
-	if r.pipeline {
-		r.together(ctx, calls, results)
-	} else {
-		r.inTurn(ctx, calls, results)
+// If the server has forgotten one of the scripts all of them are run again, so that
+// last never takes effect before those ahead of it have.
+func (r *Runner) Behind(ctx context.Context, first []Call, last Call) (results []Result, of Result) {
+	if len(first) == 0 {
+		return nil, r.one(ctx, last)
 	}
+	if r.pipeline {
+		results = make([]Result, len(first)+1)
+		r.together(ctx, append(first[:len(first):len(first)], last), results)
+		return results[:len(first)], results[len(first)]
+	}
+	results = r.Each(ctx, first...)
 	for _, result := range results {
-		if result.Err != nil {
-			return results, result.Err
+		if result.Err == nil {
+			return results, r.one(ctx, last)
 		}
 	}
-	return results, nil
+	return results, Result{Err: ErrNotRun}
 }
 
 func (r *Runner) together(ctx context.Context, calls []Call, results []Result) {
@@ -119,18 +122,6 @@ func (r *Runner) together(ctx context.Context, calls []Call, results []Result) {
 				calls[i].Args = call.Again()
 			}
 		}
-	}
-}
-
-func (r *Runner) inTurn(ctx context.Context, calls []Call, results []Result) {
-	var failed bool
-	for i, call := range calls {
-		if failed {
-			results[i].Err = ErrNotRun
-			continue
-		}
-		results[i] = r.one(ctx, call)
-		failed = results[i].Err != nil
 	}
 }
 

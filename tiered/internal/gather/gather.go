@@ -5,11 +5,10 @@
 // first, as one batch. So batches grow with the load, a lone caller waits for
 // nobody, and there is no timer.
 //
-// The same is done by the autopipelining of go-redis, which sends commands as they
-// are: a command object, an argument list and a reply to parse for each key, where
-// one MGET carries a batch. It knows nothing of the size of the replies either, nor
-// of a moment between queueing and sending, which a cache needs: what it takes for
-// the history of Redis is to be noted then, once for a batch.
+// The autopipelining of go-redis does nearly the same. But it knows nothing of the
+// size of replies, sends one command for each key, and has no moment between queueing
+// and sending, which a cache needs: what it takes for the history of Redis is to be
+// noted then, once for a batch.
 //
 // # Fairness
 //
@@ -50,6 +49,7 @@ type Gatherer[T any] struct {
 	size    int // expected of one answer
 	started int // slots
 	idle    int // of these, waiting for work
+	coming  int // of these, about to take what there is
 	closed  bool
 	ended   sync.WaitGroup
 }
@@ -99,11 +99,13 @@ func (g *Gatherer[T]) enqueue(r *Request[T]) bool {
 	}
 	g.queue = append(g.queue, r)
 	switch {
+	case g.coming > 0:
 	case g.idle > 0:
 		g.idle--
 		g.work.Signal()
 	case g.started < g.limits.Slots:
 		g.started++
+		g.coming++
 		g.ended.Go(g.slot)
 	}
 	return true
@@ -116,12 +118,14 @@ func (g *Gatherer[T]) slot() {
 		if batch = g.take(batch[:0]); len(batch) == 0 {
 			return
 		}
-		g.learn(g.send(batch), len(batch))
+		g.sent(g.send(batch), len(batch))
 		for _, r := range batch {
 			r.done <- struct{}{}
 		}
 		clear(batch)
-		runtime.Gosched() // those answered may ask again: a deeper queue makes a better batch
+		// Those answered may ask again: a deeper queue makes a better batch, and a
+		// lone caller wakes nobody.
+		runtime.Gosched()
 	}
 }
 
@@ -130,6 +134,7 @@ func (g *Gatherer[T]) slot() {
 func (g *Gatherer[T]) take(batch []*Request[T]) []*Request[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.coming--
 	for len(g.queue) == 0 && !g.closed {
 		g.idle++
 		g.work.Wait()
@@ -139,13 +144,19 @@ func (g *Gatherer[T]) take(batch []*Request[T]) []*Request[T] {
 	rest := copy(g.queue, g.queue[n:])
 	clear(g.queue[rest:])
 	g.queue = g.queue[:rest]
+	if rest > 0 && g.idle > 0 { // more than one batch has come while a slot was coming
+		g.idle--
+		g.work.Signal()
+	}
 	return batch
 }
 
-// learn follows the size of answers: up at once, down by and by.
-func (g *Gatherer[T]) learn(bytes, requests int) {
+// sent notes that a slot has its answers and will take the next batch. The expected
+// size of answers follows them: up at once, down by and by.
+func (g *Gatherer[T]) sent(bytes, requests int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.coming++
 	size := bytes / requests
 	g.size = max(size, g.size-(g.size-size)/8)
 }

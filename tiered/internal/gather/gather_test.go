@@ -181,7 +181,7 @@ func TestExpectedSize(t *testing.T) {
 	for _, step := range []struct{ bytes, requests, want int }{
 		{1000, 10, 100}, {8000, 1, 8000}, {0, 1, 7000}, {70000, 10, 7000}, {0, 5, 6125},
 	} {
-		if g.learn(step.bytes, step.requests); g.size != step.want {
+		if g.sent(step.bytes, step.requests); g.size != step.want {
 			t.Errorf("after %d bytes for %d requests it expects %d, want %d", step.bytes, step.requests, g.size, step.want)
 		}
 	}
@@ -228,6 +228,33 @@ func TestCallersObeyTheirContexts(t *testing.T) {
 		}
 		close(s.gate)
 		patient.want(t, 6)
+	})
+}
+
+// What is too much for a slot that comes back is work for one that idles.
+func TestRestWakesAnotherSlot(t *testing.T) {
+	s := &server{gated: true}
+	bubble(t, Limits{Slots: 2, Most: 3, Bytes: 1 << 20}, s, func(t *testing.T, g *Gatherer[int]) {
+		all := []*asking{ask(t.Context(), g, 0), ask(t.Context(), g, 1)}
+		s.gate <- struct{}{}
+		s.gate <- struct{}{}
+		synctest.Wait() // both slots idle
+		s.batches()
+		g.mu.Lock()
+		g.coming++ // as one that has sent its answers, and has not yet been run again
+		g.mu.Unlock()
+		for i := range 5 {
+			all = append(all, ask(t.Context(), g, 2+i))
+		}
+		wantBatches(t, s)
+		g.ended.Go(g.slot)
+		synctest.Wait()
+		wantBatches(t, s, []int{2, 3, 4}, []int{5, 6})
+		s.gate <- struct{}{}
+		s.gate <- struct{}{}
+		for i, a := range all {
+			a.want(t, 2*i)
+		}
 	})
 }
 
