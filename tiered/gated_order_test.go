@@ -14,6 +14,7 @@ import (
 func TestGatedI7ErasedBeforeAnnounced(t *testing.T) {
 	gated(t, func(s *stage) {
 		a, b := s.join(), s.join()
+		b.change(1) // the server knows the scripts: APPEND is sent once from now on
 		b.want(1, "fills Redis")
 		b.after("APPEND", func() error {
 			s.settle()
