@@ -273,9 +273,9 @@ func TestGatedI7AnnouncementAcrossProcesses(t *testing.T) {
 			inBubble(t, func(w *world) {
 				a := w.join(with)
 				pass(DefaultProbe)
-				erased := 0
+				var erased atomic.Int32 // announcements are repeated in the background
 				s, err := a.Space(SpaceConfig{Name: "s", Erase: func(context.Context, []string) error {
-					if erased++; erased > 1 {
+					if erased.Add(1) > 1 {
 						return nil
 					}
 					err := w.redis.Restart()
@@ -287,12 +287,12 @@ func TestGatedI7AnnouncementAcrossProcesses(t *testing.T) {
 				if err != nil {
 					w.Fatal(err)
 				}
-				if err = s.Announce(w.Context(), "key"); err == nil && erased < 2 {
-					w.Errorf("Announce = nil after %d erasures, want another one", erased)
+				if err = s.Announce(w.Context(), "key"); err == nil && erased.Load() < 2 {
+					w.Errorf("Announce = nil after %d erasures, want another one", erased.Load())
 				}
 				pass(4 * time.Second)
-				if erased < 2 {
-					w.Errorf("%d erasures, want another one", erased)
+				if erased.Load() < 2 {
+					w.Errorf("%d erasures, want another one", erased.Load())
 				}
 				if got := a.Stats(); got.Journal != 0 || got.Announced == 0 {
 					w.Errorf("stats: %+v", got)
