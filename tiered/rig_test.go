@@ -61,13 +61,10 @@ func bubble(t *testing.T, n int, cfg tiered.Config[string], test func(t *testing
 	})
 }
 
-// noLeaks fails the test if it leaves a goroutine behind. One of go-redis, which
-// tries to dial a server that was away, notices up to a second late that its
-// client was closed.
+// noLeaks fails the test if it leaves a goroutine behind.
 func noLeaks(t *testing.T) {
 	t.Helper()
-	late := goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
-	t.Cleanup(func() { goleak.VerifyNone(t, late) })
+	t.Cleanup(func() { goleak.VerifyNone(t, redistest.LateDials()...) })
 }
 
 // add starts one more site.

@@ -28,8 +28,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
-	// go-redis dials for up to a second after Client.Close.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	goleak.VerifyTestMain(m, redistest.LateDials()...)
 }
 
 func lastLine(t *testing.T, out string) (r Result) {

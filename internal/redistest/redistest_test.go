@@ -12,12 +12,10 @@ import (
 
 func init() { logging.Disable() } // go-redis reports every connection that a test cuts
 
-// noLeak checks at the very end of the test, after its other cleanups, that no goroutine is left. The
-// one goroutine it excuses is of go-redis, which dials for up to a second after Client.Close.
+// noLeak checks at the very end of the test, after its other cleanups, that no goroutine is left.
 func noLeak(t *testing.T) {
 	t.Helper()
-	redial := goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
-	t.Cleanup(func() { goleak.VerifyNone(t, redial) })
+	t.Cleanup(func() { goleak.VerifyNone(t, LateDials()...) })
 }
 
 // dial returns a client with no retries, closed with the test.

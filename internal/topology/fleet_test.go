@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -27,8 +28,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	logging.Disable() // go-redis reports every connection that a failover costs
-	// A pool of go-redis that dials notices up to a second late that it was closed.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+	goleak.VerifyTestMain(m, redistest.LateDials()...)
 }
 
 // patience is longer than any wait of a working fleet.
