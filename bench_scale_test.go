@@ -45,7 +45,7 @@ func BenchmarkScale(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			for end := time.Now().Add(patience); !heardAll(nodes, uint64(b.N)); time.Sleep(time.Millisecond) {
+			for end := time.Now().Add(patience); !heardAll(nodes, uint64(b.N)); time.Sleep(time.Millisecond) { // polls
 				if time.Now().After(end) {
 					b.Fatal("an announcement was not applied everywhere")
 				}
