@@ -79,3 +79,5 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+func (r *reader) len() int { return len(r.data) - r.pos }
