@@ -157,6 +157,9 @@ func appendMsgp(dst []byte, v any) ([]byte, error) {
 }
 
 func decodeMsgp(data []byte, into any) error {
+	if u, ok := into.(unmarshaler); ok {
+		return unmarshalMsg(data, u)
+	}
 	p := reflect.ValueOf(into)
 	for p.Type().Elem().Kind() == reflect.Pointer {
 		if data[0] == msgpcode.Nil {
@@ -165,7 +168,11 @@ func decodeMsgp(data []byte, into any) error {
 		p.Elem().Set(reflect.New(p.Type().Elem().Elem()))
 		p = p.Elem()
 	}
-	rest, err := p.Interface().(unmarshaler).UnmarshalMsg(data)
+	return unmarshalMsg(data, p.Interface().(unmarshaler))
+}
+
+func unmarshalMsg(data []byte, u unmarshaler) error {
+	rest, err := u.UnmarshalMsg(data)
 	if err == nil && len(rest) > 0 {
 		return errLeftover
 	}
