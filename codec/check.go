@@ -25,76 +25,61 @@ var (
 	errExt       = errors.New("extension type that the Go type cannot hold")
 )
 
+// Of package msgpcode, where they are variables.
+const (
+	fixStr     = 0xa0
+	fixStrMask = 0x1f
+	str8       = 0xd9
+)
+
 // A checker walks msgpack without decoding it. It is reused, so that a walk
 // allocates nothing.
 type checker struct {
-	open       [maxDepth]uint32 // elements that each container around the current one is still owed
-	timestamps []int            // where the body of each timestamp starts
+	open       [maxDepth]int // elements that each container around the current one is still owed
+	depth      int           // of the current container
+	elements   int           // declared so far, at all levels
+	timestamps []int         // where the body of each timestamp starts that needs a guarded reader
 }
 
 // check says whether data is one whole msgpack value within the limits, with no
-// extension types but the timestamps that a type of this shape can hold.
-//
-// Its invariant: every element takes a byte at least, so owed, the elements that
-// were declared and not yet seen at all levels, never exceeds the bytes that are
-// left. A count that lies is found at its header.
+// extension types but the timestamps that a type of this shape can hold. It takes
+// a step for each byte at most: every element has one, and a count that claims more
+// elements than there are is refused where the data ends.
 func (c *checker) check(data []byte, shape *shape) error {
-	c.timestamps = c.timestamps[:0]
-	pos, depth, elements := 0, 0, 0
-	here := uint32(1) // owed at the current depth: the value itself
-	for owed := 1; owed > 0; {
-		if owed > len(data)-pos {
-			return at(pos, errTruncated)
-		}
-		for here == 0 {
-			depth--
-			here = c.open[depth]
-		}
-		here--
-		owed--
-
-		h := heads[data[pos]]
-		switch {
-		case h.kind == fixed:
-			pos += 1 + int(h.n)
-			continue // beyond the end? the next element finds out, or the last lines do
-		case h.kind == blob && h.prefix == 1 && pos+1 < len(data): // most strings that are not fixed
-			pos += 2 + int(data[pos+1])
-			continue
-		}
-		start := pos
-		n, ok := h.length(data[pos:])
-		if !ok {
-			return at(start, errTruncated)
-		}
-		pos += 1 + int(h.prefix)
-		switch h.kind {
-		case blob:
-			if n > uint64(len(data)-pos) {
-				return at(start, errTruncated)
+	c.depth, c.elements, c.timestamps = 0, 0, c.timestamps[:0]
+	pos := 0
+	for here := 1; ; { // owed in the current container; at first the value itself
+		for here > 0 {
+			if pos >= len(data) {
+				return at(len(data), errTruncated)
 			}
-			pos += int(n)
-		case array, table:
-			if n > uint64(maxElements-elements) {
-				return at(start, errElements)
+			here--
+			// An element that ends beyond the data is found out at the next, or at the end.
+			code := data[pos]
+			if code&^fixStrMask == fixStr {
+				pos += int(code) - fixStr + 1
+				continue
 			}
-			if depth == maxDepth {
-				return at(start, errDepth)
+			if code == str8 && pos+1 < len(data) {
+				pos += 2 + int(data[pos+1])
+				continue
 			}
-			c.open[depth], here = here, uint32(n)
-			depth++
-			elements += int(n)
-			owed += int(n)
-		case ext:
-			head, body := timestamp(data[start:], shape)
-			if head == 0 {
-				return at(start, errExt)
+			h := heads[code]
+			if h.kind == fixed {
+				pos += int(h.n)
+				continue
 			}
-			pos = start + head + body
-			c.timestamps = append(c.timestamps, start+head)
-		default:
-			return at(start, errCode)
+			end, owed, err := c.step(data, pos, here, shape)
+			if err != nil {
+				return at(pos, err)
+			}
+			pos, here = end, owed
 		}
+		if c.depth == 0 {
+			break
+		}
+		c.depth--
+		here = c.open[c.depth]
 	}
 	switch {
 	case pos < len(data):
@@ -105,6 +90,68 @@ func (c *checker) check(data []byte, shape *shape) error {
 	return nil
 }
 
+// step passes the element at pos, or the head of a container. It returns where that
+// ends, and what is owed in the container that is then the current one.
+func (c *checker) step(data []byte, pos, here int, shape *shape) (end, owed int, err error) {
+	h := heads[data[pos]]
+	n, ok := h.length(data[pos:])
+	if !ok {
+		return 0, 0, errTruncated
+	}
+	end = pos + 1 + int(h.prefix)
+	switch h.kind {
+	case blob:
+		if n > uint64(len(data)-end) {
+			return 0, 0, errTruncated
+		}
+		return end + int(n), here, nil
+	case array, table:
+		return end, int(n), c.enter(n, here)
+	case ext:
+		end, err = c.timestamp(data, pos, shape)
+		return end, here, err
+	}
+	return 0, 0, errCode
+}
+
+// enter goes into a container of n elements, from one that is owed here of them.
+func (c *checker) enter(n uint64, here int) error {
+	switch {
+	case n > uint64(maxElements-c.elements):
+		return errElements
+	case c.depth == maxDepth:
+		return errDepth
+	}
+	c.open[c.depth] = here
+	c.depth++
+	c.elements += int(n)
+	return nil
+}
+
+// timestamp returns where the timestamp at pos ends.
+func (c *checker) timestamp(data []byte, pos int, shape *shape) (end int, err error) {
+	if len(data)-pos < 3 {
+		return 0, errTruncated
+	}
+	head, body := timestamp(data[pos:], shape)
+	if head == 0 {
+		return 0, errExt
+	}
+	start, end := pos+head, pos+head+body
+	if end > len(data) {
+		return 0, errTruncated
+	}
+	if shape.own || startsMap(data[start]) {
+		c.timestamps = append(c.timestamps, start)
+	}
+	return end, nil
+}
+
+// startsMap says whether a decoder that wants a map goes on after code: see reader.
+func startsMap(code byte) bool {
+	return code == msgpcode.Nil || heads[code].kind == table
+}
+
 func at(pos int, err error) error { return fmt.Errorf("%w (at byte %d)", err, pos) }
 
 const (
@@ -112,10 +159,10 @@ const (
 	msgpTime = 5    // of tinylib/msgp, older than the standard and laid out as its longest form
 )
 
-// timestamp returns the lengths of head and body if b starts as one of the three
-// legal forms of a timestamp that shape can hold, else zero.
+// timestamp returns the lengths of head and body if b, of three bytes at least, starts
+// as one of the three legal forms of a timestamp that shape can hold, else zero.
 func timestamp(b []byte, shape *shape) (head, body int) {
-	if len(b) < 3 || !shape.times {
+	if !shape.times {
 		return 0, 0
 	}
 	switch {
@@ -135,7 +182,7 @@ type head struct{ kind, prefix, n, _ uint8 }
 
 const (
 	invalid uint8 = iota
-	fixed         // n bytes, told by the head alone
+	fixed         // n bytes in all, told by the head alone
 	blob          // n bytes
 	array         // n elements
 	table         // n pairs
@@ -165,18 +212,18 @@ func (h head) length(b []byte) (n uint64, ok bool) {
 }
 
 var heads = func() (h [256]head) {
-	fill := func(low, high byte, kind uint8, mask int) {
+	fill := func(low, high byte, kind uint8, least, mask int) {
 		for c := int(low); c <= int(high); c++ {
-			h[c] = head{kind: kind, n: uint8(c & mask)}
+			h[c] = head{kind: kind, n: uint8(least + c&mask)}
 		}
 	}
-	fill(0, msgpcode.PosFixedNumHigh, fixed, 0)
-	fill(msgpcode.NegFixedNumLow, 0xff, fixed, 0)
-	fill(msgpcode.FixedStrLow, msgpcode.FixedStrHigh, fixed, int(msgpcode.FixedStrMask))
-	fill(msgpcode.FixedArrayLow, msgpcode.FixedArrayHigh, array, int(msgpcode.FixedArrayMask))
-	fill(msgpcode.FixedMapLow, msgpcode.FixedMapHigh, table, int(msgpcode.FixedMapMask))
-	fill(msgpcode.FixExt1, msgpcode.FixExt16, ext, 0)
-	fill(msgpcode.Ext8, msgpcode.Ext32, ext, 0)
+	fill(0, msgpcode.PosFixedNumHigh, fixed, 1, 0)
+	fill(msgpcode.NegFixedNumLow, 0xff, fixed, 1, 0)
+	fill(fixStr, fixStr|fixStrMask, fixed, 1, fixStrMask)
+	fill(msgpcode.FixedArrayLow, msgpcode.FixedArrayHigh, array, 0, int(msgpcode.FixedArrayMask))
+	fill(msgpcode.FixedMapLow, msgpcode.FixedMapHigh, table, 0, int(msgpcode.FixedMapMask))
+	fill(msgpcode.FixExt1, msgpcode.FixExt16, ext, 0, 0)
+	fill(msgpcode.Ext8, msgpcode.Ext32, ext, 0, 0)
 
 	for n, codes := range map[uint8][]byte{
 		0: {msgpcode.Nil, msgpcode.False, msgpcode.True},
@@ -186,7 +233,7 @@ var heads = func() (h [256]head) {
 		8: {msgpcode.Uint64, msgpcode.Int64, msgpcode.Double},
 	} {
 		for _, c := range codes {
-			h[c] = head{kind: fixed, n: n}
+			h[c] = head{kind: fixed, n: 1 + n}
 		}
 	}
 	for i, width := range []uint8{1, 2, 4} {

@@ -40,7 +40,7 @@ func TestTruncatedEverywhere(t *testing.T) {
 	}
 }
 
-// The check knows every code, and no more: one value of each kind.
+// The check knows every code, and no more: one value of each kind, whole and cut.
 func TestCheckAcceptsEveryCode(t *testing.T) {
 	tail := strings.Repeat("\x00", 300)
 	size := map[byte]int{ // of what follows the code
@@ -63,6 +63,11 @@ func TestCheckAcceptsEveryCode(t *testing.T) {
 		data := append([]byte{byte(c)}, tail[:n]...)
 		if err := new(checker).check(data, &shape{times: true}); (err == nil) != ok {
 			t.Errorf("check of %x = %v, want accepted: %t", data, err, ok)
+		}
+		for i := range data {
+			if err := new(checker).check(data[:i], &shape{times: true}); ok && !errors.Is(err, errTruncated) {
+				t.Errorf("check of the first %d bytes of %x = %v", i, data, err)
+			}
 		}
 	}
 }
@@ -107,6 +112,17 @@ func TestCheckAllocatesNothing(t *testing.T) {
 	s := shapeOf(reflect.TypeFor[record]())
 	if n := testing.AllocsPerRun(100, func() { err = c.check(data, s) }); n != 0 || err != nil {
 		t.Errorf("%v allocations, %v, want none", n, err)
+	}
+}
+
+// A walk that failed deep inside leaves nothing to the next.
+func TestCheckerIsReusable(t *testing.T) {
+	c := new(checker)
+	if err := c.check([]byte{0x92, 0x92, 0xc1}, &shape{}); !errors.Is(err, errCode) {
+		t.Fatal(err)
+	}
+	if err := c.check([]byte{1}, &shape{}); err != nil {
+		t.Error(err)
 	}
 }
 

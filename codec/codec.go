@@ -60,8 +60,9 @@ func target(into any) (reflect.Value, error) {
 	if p.Kind() != reflect.Pointer || p.IsNil() {
 		return reflect.Value{}, fmt.Errorf("%w: Decode needs a non-nil pointer, not %T", ErrUnsupported, into)
 	}
-	p.Elem().SetZero()
-	return p.Elem(), nil
+	value := p.Elem()
+	value.SetZero()
+	return value, nil
 }
 
 // rescue turns a panic of the code underneath into an error. Defer it directly.

@@ -56,7 +56,7 @@ func ExampleMsgpack_methods() {
 	// Output:
 	// 926107 <nil>
 	// <nil> 7
-	// codec: malformed data: msgpack into *codec_test.Counter: less data than declared (at byte 1)
+	// codec: malformed data: msgpack into *codec_test.Counter: less data than declared (at byte 2)
 }
 
 func ExampleJSON() {

@@ -35,6 +35,11 @@ func field(name, value string) string {
 	return "\x82\xa1T\xd6\xff\x00\x00\x00\x00\xa1" + name + value
 }
 
+// fieldAndMore returns field with one more field behind it, an unknown one.
+func fieldAndMore(name, value string) string {
+	return "\x83" + field(name, value)[1:] + "\xa1?\xc0"
+}
+
 const (
 	// A timestamp of 2,000,000,000 s and 939,524,095 ns, well-formed; as a map, it
 	// has 4,294,967,295 entries.
@@ -42,6 +47,10 @@ const (
 	// The same in four bytes and a map of 65,535 entries.
 	smallStampBomb = "\xd6\xff\xde\xff\xff\x00"
 	longStampBomb  = "\xc7\x0c\xff\xdf\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00"
+	// As a map these two are nil and empty. Whoever reads on in the body finds the
+	// field M there, a map of 4,294,967,295 entries.
+	nilStampBomb   = "\xd7\xff\xc0\xa1M\xdf\xff\xff\xff\xff"
+	emptyStampBomb = "\xd7\xff\x80\xa1M\xdf\xff\xff\xff\xff"
 )
 
 // hostile holds the bombs known. Without the check those marked fatal kill the
@@ -99,6 +108,8 @@ var hostile = []struct {
 	{name: "timestamp as a map of strings", data: field("S", stampBomb)},
 	{name: "timestamp as a map of numbers", data: field("I", stampBomb)},
 	{name: "small timestamp as a map", data: field("M", smallStampBomb)},
+	{name: "timestamp as a nil map (fatal)", data: fieldAndMore("S", nilStampBomb), into: new(stamped)},
+	{name: "timestamp as an empty map (fatal)", data: fieldAndMore("S", emptyStampBomb), into: new(stamped)},
 	{name: "timestamp as raw bytes (fatal)", data: field("H", stampBomb), into: new(stampedHanded)},
 	{name: "nil as a time, which panics", data: "\x81\xa1T\xc0", into: new(stamped)},
 	{name: "key that is an array, which panics", data: "\x81\x90\xc0", into: new(map[any]any)},

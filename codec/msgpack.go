@@ -1,8 +1,10 @@
 package codec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"sync"
 
@@ -47,11 +49,12 @@ func (msgpackCodec) Decode(data []byte, into any) error {
 // A coder is what one call to Append or Decode needs, pooled.
 type coder struct {
 	checker
-	last lastShape
-	w    appender
-	r    reader
-	enc  *msgpack.Encoder // writes to w
-	dec  *msgpack.Decoder // reads from r
+	last    lastShape
+	w       appender
+	plain   bytes.Reader
+	guarded reader           // in place of plain, where a timestamp needs it
+	enc     *msgpack.Encoder // writes to w
+	dec     *msgpack.Decoder // reads from plain or guarded
 }
 
 var coders = sync.Pool{New: func() any {
@@ -66,7 +69,8 @@ const maxPooled = 64 << 10
 // it worked on size bytes beyond maxPooled or failed: after an error a
 // msgpack.Decoder may go on recording what it reads, and Reset does not stop it.
 func (c *coder) release(size int, err error) {
-	c.w.buf, c.r.data = nil, nil
+	c.w.buf, c.guarded.data = nil, nil
+	c.plain.Reset(nil)
 	if err == nil && size <= maxPooled {
 		coders.Put(c)
 	}
@@ -108,15 +112,28 @@ func (c *coder) decode(data []byte, into any) (err error) {
 	if shape.msgp {
 		return decodeMsgp(data, into)
 	}
-	c.r.reset(data, c.timestamps, shape.own)
-	c.dec.Reset(&c.r)
-	if err := c.dec.Decode(into); err != nil {
-		return err
-	}
-	if c.r.pos != len(data) {
+	left, err := c.read(data, into, shape)
+	switch {
+	case err == io.EOF:
+		return io.ErrUnexpectedEOF
+	case err == nil && left > 0:
 		return errLeftover
 	}
-	return nil
+	return err
+}
+
+// read decodes checked data and returns how many bytes are left of it.
+func (c *coder) read(data []byte, into any, shape *shape) (left int, err error) {
+	if len(c.timestamps) == 0 {
+		c.plain.Reset(data)
+		c.dec.Reset(&c.plain)
+		err = c.dec.Decode(into)
+		return c.plain.Len(), err
+	}
+	c.guarded.reset(data, c.timestamps, shape.own)
+	c.dec.Reset(&c.guarded)
+	err = c.dec.Decode(into)
+	return c.guarded.len(), err
 }
 
 // errLeftover reports a type that stopped reading before the end of its bytes.
@@ -140,6 +157,9 @@ func appendMsgp(dst []byte, v any) ([]byte, error) {
 }
 
 func decodeMsgp(data []byte, into any) error {
+	if u, ok := into.(unmarshaler); ok {
+		return unmarshalMsg(data, u)
+	}
 	p := reflect.ValueOf(into)
 	for p.Type().Elem().Kind() == reflect.Pointer {
 		if data[0] == msgpcode.Nil {
@@ -148,7 +168,11 @@ func decodeMsgp(data []byte, into any) error {
 		p.Elem().Set(reflect.New(p.Type().Elem().Elem()))
 		p = p.Elem()
 	}
-	rest, err := p.Interface().(unmarshaler).UnmarshalMsg(data)
+	return unmarshalMsg(data, p.Interface().(unmarshaler))
+}
+
+func unmarshalMsg(data []byte, u unmarshaler) error {
+	rest, err := u.UnmarshalMsg(data)
 	if err == nil && len(rest) > 0 {
 		return errLeftover
 	}

@@ -119,26 +119,6 @@ func TestGeneratedMethodsAreNotTrusted(t *testing.T) {
 	}
 }
 
-// under reads one value of the two in its array.
-type under struct{ A int }
-
-func (u *under) DecodeMsgpack(d *msgpack.Decoder) (err error) {
-	if _, err = d.DecodeArrayLen(); err == nil {
-		u.A, err = d.DecodeInt()
-	}
-	return err
-}
-
-func TestOwnMethodsMustReadAll(t *testing.T) {
-	var u under
-	if err := Msgpack().Decode([]byte{0x91, 1}, &u); err != nil || u.A != 1 {
-		t.Errorf("got %+v, %v", u, err)
-	}
-	if err := Msgpack().Decode([]byte{0x92, 1, 2}, &u); !errors.Is(err, errLeftover) {
-		t.Errorf("got %+v, %v, want errLeftover", u, err)
-	}
-}
-
 // msgpack itself refuses methods with a pointer receiver on a value without an address.
 func TestValueWithPointerMethods(t *testing.T) {
 	type account struct{ Balance big.Int }

@@ -13,7 +13,9 @@ import (
 // time and a map, a well-formed timestamp whose body starts df ff ff ff ff asks
 // for four billion entries. No check of the bytes alone can tell. But the decoder
 // reads a body it knows for a timestamp in one Read, and the header of a map with
-// ReadByte; so a ReadByte at the start of a body is an error.
+// ReadByte; so a ReadByte at the start of a body is an error. A body that starts
+// with nothing that may stand for a map makes the decoder fail by itself: without
+// others, a bytes.Reader will do, and is faster.
 //
 // Skipping reads the body in the same Read as what is before it. It is an error
 // too if the type has decoding methods of its own, because they are handed
@@ -79,3 +81,5 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+func (r *reader) len() int { return len(r.data) - r.pos }
