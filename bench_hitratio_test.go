@@ -30,8 +30,8 @@ func BenchmarkHitRatio(b *testing.B) {
 	node := joinFleet(b, redistest.RunServer(b).Addr())
 	sizes := make(map[int]int64) // of rooms
 	for _, t := range traces(b) {
-		if sizes[t.room] == 0 {
-			sizes[t.room] = sizeOf(b, node, t.room)
+		if sizes[t.room] == 0 || t.hottest == nil { // keys in a file have lengths of their own
+			sizes[t.room] = sizeOf(b, node, t)
 		}
 		for _, p := range policies(node, sizes[t.room]) {
 			b.Run("lib="+p.name+"/"+t.name, func(b *testing.B) {
@@ -147,20 +147,23 @@ func replay(b *testing.B, t trace, access func(key string) error, hits func() ui
 	return float64(hits()-before) / float64(len(t.accesses)-half)
 }
 
-// sizeOf finds the MaxLocalBytes in which there is room for so many entries of ours.
-func sizeOf(b *testing.B, node *coherence.Node, room int) int64 {
-	size := 300 * int64(room)
+// sizeOf finds the MaxLocalBytes in which there is room for as many entries of ours as
+// a trace is to have.
+func sizeOf(b *testing.B, node *coherence.Node, t trace) int64 {
+	keys := distinct(t.accesses)
+	keys = keys[:min(len(keys), 2*t.room)]
+	size := 300 * int64(t.room)
 	for range 3 {
-		size = size * int64(room) / heldIn(b, node, size, 2*room)
+		size = size * int64(t.room) / heldIn(b, node, size, keys)
 	}
 	return size
 }
 
-// heldIn returns how many of n entries stay in a cache of so many bytes.
-func heldIn(b *testing.B, node *coherence.Node, size int64, n int) int64 {
+// heldIn returns how many of the keys stay in a cache of so many bytes.
+func heldIn(b *testing.B, node *coherence.Node, size int64, keys []string) int64 {
 	c := openTiered(b, node, tiered.Config[string]{MaxLocalBytes: size, Codec: codec.Raw()})
 	defer c.Close()
-	keys, before := traceKeys(n), uint64(0)
+	before := uint64(0)
 	for range 3 {
 		before = c.Stats().LocalHits // GetMany looks for all keys in memory before it reads the first
 		if _, err := c.GetMany(b.Context(), keys, allThemselves); err != nil {
