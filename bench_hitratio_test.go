@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
 	"github.com/maypok86/otter/v2"
@@ -27,9 +28,12 @@ import (
 func BenchmarkHitRatio(b *testing.B) {
 	redistest.Need(b, b.Name()) // a miss of ours is a round trip
 	node := joinFleet(b, redistest.RunServer(b).Addr())
+	sizes := make(map[int]int64) // of rooms
 	for _, t := range traces(b) {
-		c := budget(b, node, t.accesses)
-		for _, p := range policies(b, node, c) {
+		if sizes[t.room] == 0 || t.hottest == nil { // keys in a file have lengths of their own
+			sizes[t.room] = sizeOf(b, node, t)
+		}
+		for _, p := range policies(node, sizes[t.room]) {
 			b.Run("lib="+p.name+"/"+t.name, func(b *testing.B) {
 				ratio := 0.0
 				for b.Loop() {
@@ -51,14 +55,16 @@ type trace struct {
 
 func traces(b *testing.B) []trace {
 	n := *accessCount
-	keys := traceKeys(n / 4)
+	keys := traceKeys(n / 20) // so many accesses a key: a trace is to show what a policy has learnt, not how fast
 	tenth, hundredth := max(len(keys)/10, 1), max(len(keys)/100, 1)
+	shift, shifted := shiftTrace(keys, tenth, n)
 	all := []trace{
 		{"trace=zipf0.8/room=10%", zipfTrace(keys, 0.8, n), tenth, keys},
 		{"trace=zipf0.99/room=10%", zipfTrace(keys, 0.99, n), tenth, keys},
 		{"trace=zipf0.99/room=1%", zipfTrace(keys, 0.99, n), hundredth, keys},
 		{"trace=zipf1.2/room=1%", zipfTrace(keys, 1.2, n), hundredth, keys},
 		{"trace=scan/room=10%", scanTrace(keys, n), tenth, keys},
+		{"trace=shift/room=10%", shift, tenth, shifted},
 		{"trace=loop/room=10%", loopTrace(keys, tenth, n), tenth, keys},
 	}
 	if *traceFile != "" {
@@ -80,7 +86,7 @@ type policy struct {
 	replay func(b *testing.B, t trace) float64
 }
 
-func policies(b *testing.B, node *coherence.Node, entry int64) []policy {
+func policies(node *coherence.Node, size int64) []policy {
 	return []policy{
 		{"fixed", func(_ *testing.B, t trace) float64 { return fixedRatio(t) }},
 		{"belady", func(_ *testing.B, t trace) float64 { return beladyRatio(t) }},
@@ -104,7 +110,7 @@ func policies(b *testing.B, node *coherence.Node, entry int64) []policy {
 			return replayAside(b, t, cache.Get, func(key, v string) { cache.Set(key, v) })
 		}},
 		{"tiercache", func(b *testing.B, t trace) float64 {
-			c := openTiered(b, node, tiered.Config[string]{MaxLocalBytes: entry * int64(t.room), Codec: codec.Raw()})
+			c := openTiered(b, node, tiered.Config[string]{MaxLocalBytes: size, Codec: codec.Raw()})
 			defer c.Close()
 			ctx := b.Context()
 			return replay(b, t, func(key string) error {
@@ -141,23 +147,31 @@ func replay(b *testing.B, t trace, access func(key string) error, hits func() ui
 	return float64(hits()-before) / float64(len(t.accesses)-half)
 }
 
-// budget finds what an entry of ours counts for against MaxLocalBytes, by filling a
-// cache that is too small.
-func budget(b *testing.B, node *coherence.Node, accesses []string) int64 {
-	keys := distinct(accesses)
-	keys = keys[:min(len(keys), 10_000)]
-	room := 100 * int64(len(keys))
-	c := openTiered(b, node, tiered.Config[string]{MaxLocalBytes: room, Codec: codec.Raw()})
+// sizeOf finds the MaxLocalBytes in which there is room for as many entries of ours as
+// a trace is to have.
+func sizeOf(b *testing.B, node *coherence.Node, t trace) int64 {
+	keys := distinct(t.accesses)
+	keys = keys[:min(len(keys), 2*t.room)]
+	size := 300 * int64(t.room)
+	for range 3 {
+		size = size * int64(t.room) / heldIn(b, node, size, keys)
+	}
+	return size
+}
+
+// heldIn returns how many of the keys stay in a cache of so many bytes.
+func heldIn(b *testing.B, node *coherence.Node, size int64, keys []string) int64 {
+	c := openTiered(b, node, tiered.Config[string]{MaxLocalBytes: size, Codec: codec.Raw()})
 	defer c.Close()
-	held := uint64(1)
-	for range 5 {
-		before := c.Stats().LocalHits
+	before := uint64(0)
+	for range 3 {
+		before = c.Stats().LocalHits // GetMany looks for all keys in memory before it reads the first
 		if _, err := c.GetMany(b.Context(), keys, allThemselves); err != nil {
 			b.Fatal(err)
 		}
-		held = max(held, c.Stats().LocalHits-before)
+		time.Sleep(50 * time.Millisecond) // ristretto drops in the background what is too much
 	}
-	return room / int64(held)
+	return max(int64(c.Stats().LocalHits-before), 1)
 }
 
 func allThemselves(_ context.Context, keys []string) (map[string]string, error) {

@@ -156,7 +156,7 @@ func sturdycReader(b *testing.B, keys []string) reader {
 
 func tieredLocal(b *testing.B, keys []string) reader {
 	ctx := b.Context()
-	c := openTiered(b, joinFleet(b, anyServer(b)), tiered.Config[*Product]{MaxLocalBytes: 4096 * int64(len(keys))})
+	c := openTiered(b, joinFleet(b, anyServer(b)), tiered.Config[*Product]{MaxLocalBytes: 2048 * int64(len(keys))})
 	read := func() error {
 		return chunks(keys, func(keys []string) error { _, err := c.GetMany(ctx, keys, loadMany); return err })
 	}

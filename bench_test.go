@@ -30,7 +30,7 @@ import (
 var (
 	keyCount    = flag.Int("suite.keys", 20_000, "keys of the groups that draw by Zipf or read Redis")
 	entryCount  = flag.Int("suite.entries", 20_000, "entries of group Memory")
-	accessCount = flag.Int("suite.accesses", 40_000, "accesses of each trace of group HitRatio")
+	accessCount = flag.Int("suite.accesses", 100_000, "accesses of each trace of group HitRatio")
 	traceFile   = flag.String("suite.trace", "", "a file of one key a line, replayed by group HitRatio as well")
 )
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sort"
 )
 
@@ -43,6 +44,15 @@ func loopTrace(keys []string, room, n int) []string {
 		trace[i] = keys[i%min(2*room, len(keys))]
 	}
 	return trace
+}
+
+// shiftTrace is a Zipf trace in whose second half, which is drawn from the second list,
+// other keys are hot.
+func shiftTrace(keys []string, room, n int) (trace, hottest []string) {
+	shifted := slices.Concat(keys[2*room:], keys[:2*room])
+	trace = zipfTrace(keys, 0.99, n)
+	copy(trace[n/2:], zipfTrace(shifted, 0.99, n-n/2))
+	return trace, shifted
 }
 
 // traceKeys are n keys as long as those of a scan, so that all entries cost the same.

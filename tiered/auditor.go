@@ -181,7 +181,7 @@ func (a *auditor[V]) againstRedis(ctx context.Context, s subject[V]) AuditOutcom
 	}
 	switch found := a.cache.judge(r, rec); found.do {
 	case serve:
-		if found.record.Stamp == s.stamp {
+		if markOf(found.record.Stamp) == s.mark {
 			return AuditFresh
 		}
 		return a.compare(s, found.value, found.record.Negative)

@@ -77,7 +77,7 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 		return nil, err
 	}
 	c.remote.space = c.space
-	if c.local, err = newLocal[V](cfg.MaxLocalBytes); err != nil {
+	if c.local, err = newLocal[V](cfg.MaxLocalBytes, c.space.Hash); err != nil {
 		c.space.Close()
 		return nil, fmt.Errorf("tiered.New %q: %w", cfg.Name, err)
 	}

@@ -66,7 +66,7 @@ type Config[V any] struct {
 	// Codec turns V into bytes. Default codec.Msgpack.
 	Codec codec.Codec
 
-	// MaxLocalBytes bounds the local tier. Default 64 MiB.
+	// MaxLocalBytes bounds the local tier, its tables included. Default 64 MiB.
 	MaxLocalBytes int64
 
 	// MaxValueBytes is the largest encoded value; a larger one is a

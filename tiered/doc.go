@@ -19,8 +19,9 @@
 //
 // A copy proves itself at every hit, in this order: the node's lease (it has
 // heard everything announced up to MaxStale ago), the key's generation (nothing
-// was announced since before the copy was read), the expiry. Ristretto stores
-// and evicts; its deletions are not relied upon.
+// was announced since before the copy was read), the expiry. Ristretto decides what
+// is kept; its deletions are not relied upon. Once the tier is full it takes a key
+// when it is missed for the second time: what is read once pushes nothing out.
 //
 // # The record of a key in Redis
 //

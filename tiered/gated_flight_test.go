@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -266,7 +267,7 @@ func isClosing(err error) bool {
 // I18, fault 16. The local tier closes while it is read and written.
 func TestGatedI18LocalCloseUnderLoad(t *testing.T) {
 	for range 50 {
-		l, err := newLocal[int](1 << 18)
+		l, err := newLocal[int](1<<18, numberOf)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,9 +276,9 @@ func TestGatedI18LocalCloseUnderLoad(t *testing.T) {
 		for range 2 {
 			users.Go(func() {
 				for i := uint64(0); ; i++ {
-					l.get(i%100, key)
+					l.show(i % 100)
 					if i%10 == 0 {
-						l.set(i%100, &entry[int]{key: key}, 1)
+						l.set(i%100, &entry[int]{key: strconv.FormatUint(i%100, 10)}, 1)
 					}
 					select {
 					case <-closed:

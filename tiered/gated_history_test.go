@@ -273,7 +273,7 @@ func TestGatedLocalTierDrops(t *testing.T) {
 					s.Fatalf("Get(%s) = %d, %v, want %d", k, got, err, v)
 				}
 				hash := a.cache.space.Hash(k)
-				old := &entry[int]{key: k, value: -1, gen: a.cache.space.Generation(hash) - 1, hard: 1 << 62}
+				old := &entry[int]{key: k, value: -1, gen: a.cache.space.Generation(hash) - 1, hardMillis: 1 << 30}
 				a.cache.local.set(hash, old, 1)
 			}
 			for i := range 200 {

@@ -43,7 +43,7 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 			if c.auditor != nil {
 				c.auditor.sample(ctx, e, hash, now, load)
 			}
-			if now >= e.early {
+			if now >= e.early() {
 				c.touch(ctx, e, hash, now, load, life)
 			}
 			if e.negative {
@@ -76,20 +76,19 @@ func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V]
 	if c.strong && !mutant.LeaseEnough {
 		inStep = c.node.Assured(now)
 	}
-	e := c.local.peek(hash)
-	if e == nil || e.key != key && !mutant.SlotBlind || !c.good(e, hash, now, inStep) {
-		if e = c.local.get(hash, key); e == nil || !c.good(e, hash, now, inStep) {
-			return nil
-		}
-	} else if samples(now) {
-		c.local.get(hash, key)
+	e := c.local.get(hash, key)
+	if e == nil || !c.good(e, hash, now, inStep) {
+		return nil
+	}
+	if samples(hash, now) {
+		c.local.show(hash)
 	}
 	return e
 }
 
 // good reports whether a copy may be served. The caller has read inStep before.
 func (c *Cache[V]) good(e *entry[V], hash uint64, now coherence.Instant, inStep bool) bool {
-	if e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard {
+	if e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard() {
 		return false
 	}
 	if mutant.LeaseLate {

@@ -84,7 +84,7 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 // when LocalTTL is shorter than what Redis has left.
 func (c *Cache[V]) decoded(r *reading[V], env envelope.Record) (v V, ok bool) {
 	e := c.local.get(r.hash, r.key)
-	if e == nil || e.weak || e.negative != env.Negative || e.stamp != env.Stamp && !mutant.StampAny {
+	if e == nil || e.weak || e.negative != env.Negative || e.mark != markOf(env.Stamp) && !mutant.StampAny {
 		return v, false
 	}
 	return e.value, true
@@ -121,7 +121,7 @@ func (c *Cache[V]) serve(ctx context.Context, r *reading[V], s step[V]) (V, erro
 	c.counts.remoteHits.Add(1)
 	now := c.node.Now()
 	e := c.keepAt(now, r, s.value, &encoded{header: s.record.Header, stamp: s.record.Stamp, size: len(s.record.Payload)})
-	if now >= e.early {
+	if now >= e.early() {
 		c.touch(ctx, e, r.hash, now, r.load, r.life)
 	}
 	if e.negative {

@@ -46,7 +46,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 		if c.auditor != nil {
 			c.auditor.sample(ctx, e, hash, now, one)
 		}
-		if now >= e.early {
+		if now >= e.early() {
 			c.touch(ctx, e, hash, now, one, life)
 		}
 		if !e.negative {

@@ -23,9 +23,9 @@ func (c *Cache[V]) touch(ctx context.Context, e *entry[V], hash uint64, now cohe
 	if e.negative || e.weak || load == nil {
 		return
 	}
-	if now >= e.soft {
+	if now >= e.soft() {
 		c.counts.staleServed.Add(1)
-	} else if ahead := float64(e.delta) * -math.Log(1-rand.Float64()); now.Add(time.Duration(ahead)) < e.soft {
+	} else if ahead := float64(e.delta()) * -math.Log(1-rand.Float64()); now.Add(time.Duration(ahead)) < e.soft() {
 		return
 	}
 	if _, running := c.refreshing.LoadOrStore(e.key, nil); running {
@@ -42,7 +42,7 @@ func (c *Cache[V]) touch(ctx context.Context, e *entry[V], hash uint64, now cohe
 		ctx, cancel := c.until(ctx)
 		defer cancel()
 		r := &reading[V]{key: e.key, hash: hash, load: load, life: life}
-		if !c.refresh(ctx, r, e.stamp) {
+		if !c.refresh(ctx, r, e.mark) {
 			nap(ctx, refreshPause)
 		}
 	}()
@@ -55,9 +55,9 @@ func nap(ctx context.Context, d time.Duration) {
 	}
 }
 
-// refresh replaces the value with the given stamp by a fresh one, once in the
+// refresh replaces the value with the given mark by a fresh one, once in the
 // fleet. It reports whether this process now has a fresh value.
-func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], stamp [stampLength]byte) bool {
+func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], old mark) bool {
 	r.gen, r.began = c.space.Generation(r.hash), c.node.Now() // in this order: see Audit
 	rec, ok := c.look(ctx, r)
 	if !ok {
@@ -67,8 +67,9 @@ func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], stamp [stampLengt
 	if found.do != serve {
 		return false // invalidated, being loaded, or being written: a read will see to it
 	}
-	if found.record.Stamp != stamp { // somebody has refreshed it
-		c.keep(r, found.value, &encoded{header: found.record.Header, stamp: found.record.Stamp, size: len(found.record.Payload)})
+	stamp := found.record.Stamp
+	if markOf(stamp) != old { // somebody has refreshed it
+		c.keep(r, found.value, &encoded{header: found.record.Header, stamp: stamp, size: len(found.record.Payload)})
 		return true
 	}
 	if !c.source.tryEnter() {

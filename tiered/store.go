@@ -101,19 +101,15 @@ func (c *Cache[V]) keep(r *reading[V], v V, rec *encoded) *entry[V] {
 
 func (c *Cache[V]) keepAt(now coherence.Instant, r *reading[V], v V, rec *encoded) *entry[V] {
 	h := &rec.header
-	e := &entry[V]{
-		key: r.key, value: v, gen: r.gen, loaded: r.began, stamp: rec.stamp, negative: h.Negative,
-		delta: int64(h.Delta),
-		soft:  now.Add(c.untilRedis(now, h.Soft)),
-		hard:  min(now.Add(c.untilRedis(now, h.Hard)), r.began.Add(c.cfg.LocalTTL)),
-	}
-	e.early = e.soft.Add(-earlyRefresh * h.Delta)
+	e := &entry[V]{key: r.key, value: v, gen: r.gen, loaded: r.began, mark: markOf(rec.stamp), negative: h.Negative}
+	hard := min(now.Add(c.untilRedis(now, h.Hard)), r.began.Add(c.cfg.LocalTTL))
 	if mutant.LateGen {
 		e.gen = c.space.Generation(r.hash)
 	}
 	if mutant.Outlive {
-		e.hard = r.began.Add(c.cfg.LocalTTL)
+		hard = r.began.Add(c.cfg.LocalTTL)
 	}
+	e.expire(now.Add(c.untilRedis(now, h.Soft)), hard, h.Delta)
 	c.local.set(r.hash, e, rec.size)
 	return e
 }
@@ -125,10 +121,9 @@ func (c *Cache[V]) keepWeak(r *reading[V], v V, rec *encoded) {
 		return
 	}
 	end := r.began.Add(min(c.bound+1, c.cfg.LocalTTL, rec.px))
-	c.local.set(r.hash, &entry[V]{
-		key: r.key, value: v, gen: r.gen, loaded: r.began, early: end, soft: end, hard: end,
-		negative: rec.header.Negative, weak: true,
-	}, rec.size)
+	e := &entry[V]{key: r.key, value: v, gen: r.gen, loaded: r.began, negative: rec.header.Negative, weak: true}
+	e.expire(end, end, 0)
+	c.local.set(r.hash, e, rec.size)
 }
 
 // tokenOf returns the token in a lease or fence id.

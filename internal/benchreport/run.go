@@ -38,7 +38,7 @@ func (p plan) roundsOf(g group) int {
 // sizes are the flags of the suite; its defaults are those of a quick run.
 func (p plan) sizes() (args []string) {
 	if !p.quick {
-		args = append(args, "-suite.keys=100000", "-suite.entries=1000000", "-suite.accesses=400000")
+		args = append(args, "-suite.keys=100000", "-suite.entries=1000000", "-suite.accesses=1000000")
 	}
 	if p.trace != "" {
 		args = append(args, "-suite.trace="+p.trace)

@@ -8,8 +8,7 @@ const (
 	NoLease   = false // a hit asks for no lease (I3)
 	NoGen     = false // a hit compares no generations (I2)
 	LeaseLate = false // a hit reads the lease after the generation (I3)
-	KeyBlind  = false // a hit compares hashes only
-	SlotBlind = false // a hit in front takes what its slot shows
+	KeyBlind  = false // a hit takes what hangs in the slot of its hash
 
 	// What is kept.
 	LateGen       = false // the generation is read after the load (I2)

@@ -14,7 +14,6 @@ var (
 	NoGen     = is("nogen")
 	LeaseLate = is("leaselate")
 	KeyBlind  = is("keyblind")
-	SlotBlind = is("slotblind")
 
 	// What is kept.
 	LateGen       = is("lategen")

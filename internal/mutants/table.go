@@ -16,7 +16,6 @@ var table = []mutation{
 	{"nogen", "I2", "tiered", "^TestGatedI2GenerationMoves$"},
 	{"leaselate", "I3", "tiered", "^TestGatedI3LeaseBeforeGeneration$"},
 	{"keyblind", "", "tiered", "^TestGatedHashCollision$"},
-	{"slotblind", "", "tiered", "^TestGatedSlotCollision$"},
 
 	// What is kept.
 	{"lategen", "I2", "tiered", "^TestGatedI2GenerationBeforeRead$"},
