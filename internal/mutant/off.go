@@ -27,6 +27,7 @@ const (
 	FirstByte    = false // a malformed fence counts as a fence
 	StampAny     = false // a local copy stands for a record with another stamp (I1)
 	QueueBlind   = false // what has queued is sent although the lease has run out meanwhile
+	LoneLate     = false // a read whose deadline is near sends for itself, and waits for the answer
 
 	// Loading.
 	NoRenew     = false // leases are not renewed while a load runs (I12)

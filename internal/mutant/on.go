@@ -32,6 +32,7 @@ var (
 	FirstByte    = is("firstbyte")
 	StampAny     = is("stampany")
 	QueueBlind   = is("queueblind")
+	LoneLate     = is("lonelate")
 
 	// Loading.
 	NoRenew     = is("norenew")

@@ -34,6 +34,7 @@ var table = []mutation{
 	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
 	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
 	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
+	{"lonelate", "", "tiered", "^TestGatedDeadlineOfALoneRead$"},
 
 	// Loading.
 	{"norenew", "I12", "tiered", "^TestGatedI12LeaseIsRenewed$"},
