@@ -99,6 +99,7 @@ func (c *Cache[V]) Close() error {
 		c.close(ErrClosed)
 		c.running.Wait()
 		c.looks.close()
+		c.remote.close()
 		c.space.Close()
 		c.local.close()
 	})

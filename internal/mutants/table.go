@@ -34,6 +34,7 @@ var table = []mutation{
 	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
 	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
 	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
+	{"callabandoned", "", "tiered", "^TestGatedAbandonedCallIsNotSent$"},
 	{"lonelate", "", "tiered", "^TestGatedDeadlineOfALoneRead$"},
 
 	// Loading.
