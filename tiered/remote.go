@@ -18,8 +18,9 @@ import (
 )
 
 // remote is the tier in Redis: one record a key. Every method makes one round
-// trip, bounded by the node's Timeout. Each may be sent twice by the client, and
-// every script answers the second time as it did the first.
+// trip, bounded by the node's Timeout, for which it may queue as long: see each.
+// Each may be sent twice by the client, and every script answers the second time as
+// it did the first.
 type remote struct {
 	rdb     redis.UniversalClient
 	scripts *shared.Runner
