@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 	"github.com/vmihailenco/msgpack/v5"
 
+	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -60,6 +61,7 @@ func remotePeers(addr string, keys []string) []peer {
 			t, ctx := textbook{goRedis(b, addr)}, b.Context()
 			return typed(func(key string) (*Product, error) { return t.get(ctx, key) })
 		}},
+		{"lib=tiercache/data=bytes", func(b *testing.B) reader { return tieredBytes(b, addr, keys) }},
 		{"lib=tiercache/data=decoded", func(b *testing.B) reader { return tieredRemote(b, addr, keys) }},
 	}
 }
@@ -85,13 +87,38 @@ func rueidisGet(b *testing.B, addr string, delay time.Duration) func(key string)
 }
 
 func tieredRemote(b *testing.B, addr string, keys []string) reader {
+	return typed(tieredGet(b, addr, keys, tiered.Config[*Product]{}, loadMany))
+}
+
+// tieredBytes holds what the raw clients hold: a Product that somebody else has encoded.
+func tieredBytes(b *testing.B, addr string, keys []string) reader {
+	cfg := tiered.Config[[]byte]{Codec: codec.Raw()}
+	get := tieredGet(b, addr, keys, cfg, func(_ context.Context, ids []string) (map[string][]byte, error) {
+		found := make(map[string][]byte, len(ids))
+		for _, id := range ids {
+			packed, err := msgpack.Marshal(newProduct(id))
+			if err != nil {
+				return nil, err
+			}
+			found[id] = packed
+		}
+		return found, nil
+	})
+	return reader{func(key string) error { _, err := get(key); return err },
+		func(key string) (*Product, error) { return unpack(get(key)) }}
+}
+
+// tieredGet reads from a cache whose values are all in Redis.
+func tieredGet[V any](b *testing.B, addr string, keys []string, cfg tiered.Config[V], load tiered.BatchLoader[V]) func(key string) (V, error) {
 	ctx := b.Context()
-	c := openTiered(b, joinFleet(b, addr), tiered.Config[*Product]{MaxLocalBytes: 1})
-	err := chunks(keys, func(keys []string) error { _, err := c.GetMany(ctx, keys, loadMany); return err })
+	cfg.MaxLocalBytes = 1
+	c := openTiered(b, joinFleet(b, addr), cfg)
+	err := chunks(keys, func(keys []string) error { _, err := c.GetMany(ctx, keys, load); return err })
 	if err != nil {
 		b.Fatal(err)
 	}
-	return typed(func(key string) (*Product, error) { return c.Get(ctx, key, unheld) })
+	unheld := func(context.Context, string) (v V, err error) { return v, errMissing }
+	return func(key string) (V, error) { return c.Get(ctx, key, unheld) }
 }
 
 // BenchmarkMiss: neither tier holds the key and the source answers at once; the

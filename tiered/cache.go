@@ -69,7 +69,7 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 		c.source.limit = semaphore.NewWeighted(int64(cfg.SourceLimit))
 	}
 	c.remote = newRemote(node, cfg.Name, cfg.LeaseTTL, cfg.FenceTTL)
-	c.looks = newLooks(node.Redis(), c.lookUp)
+	c.looks = newLooks(node.Redis(), node.Config().Timeout, c.lookUp)
 	c.space, err = node.Space(coherence.SpaceConfig{
 		Name: cfg.Name, Erasing: c.remote.erasing, Acked: c.strong, Fence: cfg.FenceTTL,
 	})
@@ -99,6 +99,7 @@ func (c *Cache[V]) Close() error {
 		c.close(ErrClosed)
 		c.running.Wait()
 		c.looks.close()
+		c.remote.close()
 		c.space.Close()
 		c.local.close()
 	})

@@ -44,8 +44,14 @@
 //
 // Reads of different keys share round trips: while some are under way, the next
 // ones queue, and are sent together as one MGET (on a Cluster, as a pipeline to the
-// node that has them). Nobody waits for company, and each read obeys its own context. A
-// record that a copy in memory stands for is not decoded again.
+// node that has them). Nobody waits for company. A record that a copy in memory stands
+// for is not decoded again.
+//
+// Each read obeys its own context, with one exception: one that queued behind nobody asks
+// Redis in its own goroutine, which costs no switch between goroutines, and go-redis heeds
+// deadlines while it waits for a reply but no cancellation. If such a read is cancelled
+// while Redis does not answer, it returns late, by coherence.Config.Timeout at most. A
+// deadline that is nearer than that is kept: another goroutine asks then.
 //
 // # Without Redis
 //
@@ -81,8 +87,8 @@
 //
 // Loaders run in goroutines of their own, as do flights that Redis has no value
 // for, batches of GetMany, refreshes, and the renewal of a lease while its load runs.
-// Four more send the reads (on a Cluster, four for each node that was asked); they
-// are started when needed and stay. Close cancels their contexts and waits for all
+// Up to four more send the reads that have queued (on a Cluster, four for each node that
+// was asked); they are started when needed and stay. Close cancels their contexts and waits for all
 // of them. Ristretto has its own and ends them.
 //
 // # Caveats

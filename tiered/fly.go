@@ -25,6 +25,10 @@ type reading[V any] struct {
 	admitted bool // it has a place at the source
 }
 
+func newReading[V any](seat flight.Seat[V], hash uint64, load Loader[V], life *lifetime) *reading[V] {
+	return &reading[V]{call: seat.Call, gen: seat.Call.Gen, key: seat.Call.Key, hash: hash, load: load, life: *life}
+}
+
 // loadOne calls the loader in the place that r has or takes now.
 func (c *Cache[V]) loadOne(ctx context.Context, r *reading[V]) (V, time.Duration, error) {
 	if err := c.admit(ctx, r); err != nil {

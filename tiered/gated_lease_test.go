@@ -2,9 +2,13 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/tiercache/tiercache/internal/token"
+	"github.com/tiercache/tiercache/tiered/internal/script"
 )
 
 // I12. A's load takes longer than a lease; B waits for it all the time, and the
@@ -91,4 +95,49 @@ func (r *register) loadMany(ctx context.Context, keys []string) (map[string]int,
 		}
 	}
 	return found, nil
+}
+
+// All round trips that calls share are under way when two more queue: one whose caller
+// leaves, and one that waits for longer than a Timeout. They are not sent, for they
+// might arrive after what their callers send next.
+func TestGatedAbandonedCallIsNotSent(t *testing.T) {
+	gated(t, func(s *stage) {
+		a := s.join()
+		r := a.cache.remote
+		acquire := func(ctx context.Context, key string) chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, err := r.one(ctx, script.Acquire, key, token.New().String(), int64(60_000), "")
+				done <- err
+			}()
+			s.settle()
+			return done
+		}
+		held := make(chan bool)
+		for i := range callLimits(0).Slots {
+			a.before("ACQUIRE", func() error { <-held; return nil })
+			acquire(s.Context(), fmt.Sprint("ahead", i))
+		}
+		ctx, leave := context.WithCancel(s.Context())
+		left, late := acquire(ctx, "left"), acquire(s.Context(), "late")
+		leave()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			s.Errorf("who left: %v", err)
+		}
+		time.Sleep(r.timeout + 1)
+		in := acquire(s.Context(), "in time")
+		close(held)
+		if err := <-late; !errors.Is(err, errQueued) {
+			s.Errorf("who was late: %v, want %v", err, errQueued)
+		}
+		s.settle()
+		for _, key := range []string{"left", "late"} {
+			if s.redis.Exists(key) {
+				s.Errorf("the call of who was %s has run", key)
+			}
+		}
+		if err := <-in; err != nil || !s.redis.Exists("in time") {
+			s.Errorf("who came in time: %v", err)
+		}
+	})
 }

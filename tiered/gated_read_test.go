@@ -250,3 +250,26 @@ func TestGatedQueueEndsWithTheLease(t *testing.T) {
 		}
 	})
 }
+
+// Redis is in a hole. A lone read sends for itself, but not when its deadline is near:
+// it returns when that has passed. One that is cancelled is late by a Timeout at most.
+func TestGatedDeadlineOfALoneRead(t *testing.T) {
+	gated(t, func(s *stage) {
+		a := s.join()
+		timeout := a.node.Config().Timeout
+		a.link.Hole()
+		for why, most := range map[error]time.Duration{context.DeadlineExceeded: timeout / 2, context.Canceled: timeout} {
+			ctx, cancel := context.WithCancel(s.Context())
+			time.AfterFunc(timeout/2, cancel)
+			if why == context.DeadlineExceeded {
+				ctx, cancel = context.WithTimeout(s.Context(), timeout/2)
+			}
+			began := time.Now()
+			_, err := a.cache.Get(ctx, key, s.source.load)
+			if took := time.Since(began); !errors.Is(err, why) || took > most {
+				s.Errorf("Get = %v after %v, want %v after %v at most", err, took, why, most)
+			}
+			cancel()
+		}
+	})
+}

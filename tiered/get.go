@@ -44,7 +44,7 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 				c.auditor.sample(ctx, e, hash, now, load)
 			}
 			if now >= e.early() {
-				c.touch(ctx, e, hash, now, load, life)
+				c.touch(ctx, e, hash, now, load, &life)
 			}
 			if e.negative {
 				var none V
@@ -53,7 +53,7 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 			return c.handOut(e.value), nil
 		}
 	}
-	return c.fetch(ctx, key, hash, now, load, life)
+	return c.fetch(ctx, key, hash, now, load, &life)
 }
 
 // find is hit for a call whose options may ask for more.
@@ -98,45 +98,63 @@ func (c *Cache[V]) good(e *entry[V], hash uint64, now coherence.Instant, inStep 
 	return inStep && !e.weak || now <= e.loaded.Add(c.window)
 }
 
-func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coherence.Instant, load Loader[V], life lifetime) (V, error) {
+// fetch is a read that this process's memory does not answer. What it does not need
+// while it waits lies in functions of its own: the goroutines of a herd are new, and
+// each whose stack must grow holds up the one that is to load.
+func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coherence.Instant, load Loader[V], life *lifetime) (V, error) {
 	var none V
-	if err := c.checkKey(key); err != nil {
+	if err := c.checkRead(ctx, key, load); err != nil {
 		return none, err
-	}
-	if load == nil {
-		return none, fmt.Errorf("tiercache: the loader of key %q in cache %q is nil", key, c.cfg.Name)
-	}
-	if ctx.Err() != nil {
-		return none, context.Cause(ctx)
 	}
 	if life.bypass {
 		return c.past(ctx, key, load)
 	}
-	if !c.enter() {
-		return none, ErrClosed
-	}
-	seat := c.flights.Enter(flight.Ticket{Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.leased(now), Strict: c.strong || life.strict})
 	var v V
 	var err error
+	seat := c.board(key, hash, now, life)
 	if seat.Led {
-		v, err = c.lead(ctx, seat, &reading[V]{call: seat.Call, gen: seat.Call.Gen, key: key, hash: hash, load: load, life: life})
+		v, err = c.lead(ctx, seat, newReading(seat, hash, load, life))
 	} else {
-		c.running.Done()
-		v, err = landed(ctx, seat)
+		v, err = seat.Wait(ctx)
 	}
 	if err != nil {
-		return none, err
+		return none, explained(ctx, seat, err)
 	}
 	return c.handOut(v), nil
+}
+
+// checkRead finds out what is wrong with the arguments of a read.
+func (c *Cache[V]) checkRead(ctx context.Context, key string, load Loader[V]) error {
+	if err := c.checkKey(key); err != nil {
+		return err
+	}
+	if load == nil {
+		return fmt.Errorf("tiercache: the loader of key %q in cache %q is nil", key, c.cfg.Name)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// board takes a seat in the flight that a read which began at now may share.
+func (c *Cache[V]) board(key string, hash uint64, now coherence.Instant, life *lifetime) flight.Seat[V] {
+	return c.flights.Enter(flight.Ticket{
+		Key: key, Gen: c.space.Generation(hash), Now: now, Leased: c.leased(now), Strict: c.strong || life.strict,
+	})
 }
 
 // lead flies what the read itself has begun. The first look into Redis, which most
 // flights end with, is made in the caller's goroutine; the rest of the way is made
 // in one that does not end with the caller.
 func (c *Cache[V]) lead(ctx context.Context, seat flight.Seat[V], r *reading[V]) (v V, err error) {
+	if !c.enter() {
+		seat.Call.Land(v, ErrClosed)
+		return v, ErrClosed
+	}
 	if seat.Call.Queued {
 		c.launch(ctx, r, step[V]{do: look})
-		return landed(ctx, seat)
+		return seat.Wait(ctx)
 	}
 	here, err := true, errGoexit // a codec may end the goroutine
 	defer func() {
@@ -154,7 +172,7 @@ func (c *Cache[V]) lead(ctx context.Context, seat flight.Seat[V], r *reading[V])
 	here = false
 	if ctx.Err() == nil {
 		c.launch(ctx, r, next)
-		return landed(ctx, seat)
+		return seat.Wait(ctx)
 	}
 	if seat.Leave() {
 		c.launch(ctx, r, step[V]{do: look}) // for the others
@@ -172,14 +190,12 @@ func (c *Cache[V]) launch(ctx context.Context, r *reading[V], next step[V]) {
 	})
 }
 
-// landed waits for a flight as long as ctx allows. Who leaves while the flight is
-// queued for the source learns that this was why.
-func landed[V any](ctx context.Context, seat flight.Seat[V]) (V, error) {
-	v, err := seat.Wait(ctx)
-	if err != nil && ctx.Err() != nil && seat.Call.Waiting.Load() && !errors.Is(err, ErrSourceBusy) {
-		err = fmt.Errorf("%w: %w", ErrSourceBusy, err)
+// explained adds to the error of who left a flight that it was queued for the source.
+func explained[V any](ctx context.Context, seat flight.Seat[V], err error) error {
+	if ctx.Err() != nil && seat.Call.Waiting.Load() && !errors.Is(err, ErrSourceBusy) {
+		return fmt.Errorf("%w: %w", ErrSourceBusy, err)
 	}
-	return v, err
+	return err
 }
 
 // embark flies a reading alone, from next on, until the cache closes.

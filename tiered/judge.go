@@ -122,7 +122,7 @@ func (c *Cache[V]) serve(ctx context.Context, r *reading[V], s step[V]) (V, erro
 	now := c.node.Now()
 	e := c.keepAt(now, r, s.value, &encoded{header: s.record.Header, stamp: s.record.Stamp, size: len(s.record.Payload)})
 	if now >= e.early() {
-		c.touch(ctx, e, r.hash, now, r.load, r.life)
+		c.touch(ctx, e, r.hash, now, r.load, &r.life)
 	}
 	if e.negative {
 		return e.value, ErrNotFound

@@ -78,15 +78,16 @@ func (c *Cache[V]) timely(batch []*gather.Request[query]) []*gather.Request[quer
 	return batch
 }
 
-// lent is a context that has the values of another one.
+// lent is a context that has the values of another one. Its own come first: among
+// them is what lets package context tie a child to it without a goroutine.
 type lent struct {
 	context.Context
 	values context.Context
 }
 
 func (l lent) Value(key any) any {
-	if v := l.values.Value(key); v != nil {
+	if v := l.Context.Value(key); v != nil {
 		return v
 	}
-	return l.Context.Value(key)
+	return l.values.Value(key)
 }

@@ -47,7 +47,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 			c.auditor.sample(ctx, e, hash, now, one)
 		}
 		if now >= e.early() {
-			c.touch(ctx, e, hash, now, one, life)
+			c.touch(ctx, e, hash, now, one, &life)
 		}
 		if !e.negative {
 			found[key] = c.handOut(e.value)
@@ -151,7 +151,7 @@ func collect[V any](ctx context.Context, c *Cache[V], b *batch[V], seats map[str
 	}
 	var failed map[string]error
 	for key, seat := range seats {
-		v, err := landed(ctx, seat)
+		v, err := seat.Wait(ctx)
 		switch {
 		case err == nil:
 			found[key] = c.handOut(v)
@@ -159,7 +159,7 @@ func collect[V any](ctx context.Context, c *Cache[V], b *batch[V], seats map[str
 			if failed == nil {
 				failed = make(map[string]error)
 			}
-			failed[key] = err
+			failed[key] = explained(ctx, seat, err)
 		}
 	}
 	if failed != nil {

@@ -19,7 +19,7 @@ const refreshPause = 100 * time.Millisecond
 // expired, before that with a probability that grows towards the expiry and
 // with the cost of a load (XFetch: Vattani, Chierichetti, Lowenstein, Optimal
 // Probabilistic Cache Stampede Prevention, VLDB 2015).
-func (c *Cache[V]) touch(ctx context.Context, e *entry[V], hash uint64, now coherence.Instant, load Loader[V], life lifetime) {
+func (c *Cache[V]) touch(ctx context.Context, e *entry[V], hash uint64, now coherence.Instant, load Loader[V], life *lifetime) {
 	if e.negative || e.weak || load == nil {
 		return
 	}
@@ -35,13 +35,13 @@ func (c *Cache[V]) touch(ctx context.Context, e *entry[V], hash uint64, now cohe
 		c.refreshing.Delete(e.key)
 		return
 	}
+	r := &reading[V]{key: e.key, hash: hash, load: load, life: *life}
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer c.running.Done()
 		defer c.refreshing.Delete(e.key)
 		ctx, cancel := c.until(ctx)
 		defer cancel()
-		r := &reading[V]{key: e.key, hash: hash, load: load, life: life}
 		if !c.refresh(ctx, r, e.mark) {
 			nap(ctx, refreshPause)
 		}

@@ -13,15 +13,18 @@ import (
 	"github.com/tiercache/tiercache/internal/mutant"
 	shared "github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
+	"github.com/tiercache/tiercache/tiered/internal/gather"
 	"github.com/tiercache/tiercache/tiered/internal/script"
 )
 
 // remote is the tier in Redis: one record a key. Every method makes one round
-// trip, bounded by the node's Timeout. Each may be sent twice by the client, and
-// every script answers the second time as it did the first.
+// trip, bounded by the node's Timeout, for which it may queue as long: see each.
+// Each may be sent twice by the client, and every script answers the second time as
+// it did the first.
 type remote struct {
 	rdb     redis.UniversalClient
 	scripts *shared.Runner
+	calls   *gather.Gatherer[calls] // of scripts, if there is a single server
 	space   *coherence.Space
 	single  bool        // one server: MGET reads any keys
 	apart   atomic.Bool // it has refused MGET
@@ -36,13 +39,15 @@ type remote struct {
 func newRemote(node *coherence.Node, name string, lease, fence time.Duration) *remote {
 	fleet := node.Config().Fleet
 	_, single := node.Redis().(*redis.Client)
-	return &remote{
+	r := &remote{
 		single: single,
 		rdb:    node.Redis(), scripts: node.Scripts(),
 		prefix: fleet + ":" + name + ":", locks: fleet + ":~r:",
 		inbox: node.Name(), timeout: node.Config().Timeout,
 		lease: lease, fence: fence,
 	}
+	r.calls = gather.New(callLimits(r.timeout), r.runTogether)
+	return r
 }
 
 // kind says what stands in a key.
@@ -104,15 +109,13 @@ func (r *remote) bounded(ctx context.Context) (context.Context, context.CancelFu
 // acquire asks for the leases of keys, replacing values with the given stamps
 // ("" where none may be replaced).
 func (r *remote) acquire(ctx context.Context, keys []string, tokens []token.Token, stamps []string) ([]record, error) {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
 	calls := make([]shared.Call, len(keys))
 	for i, key := range keys {
 		calls[i] = shared.Call{Script: script.Acquire, Keys: []string{r.prefix + key},
 			Args: []any{tokens[i].String(), r.lease.Milliseconds(), stamps[i]}}
 	}
 	records := make([]record, len(keys))
-	for i, result := range r.scripts.Each(ctx, calls...) {
+	for i, result := range r.each(ctx, calls...) {
 		if result.Err != nil {
 			return nil, result.Err
 		}
@@ -131,9 +134,7 @@ func (r *remote) acquire(ctx context.Context, keys []string, tokens []token.Toke
 // wait puts this node on the wake-up list of a lease. It returns how long the
 // lease lasts, or what stands there instead.
 func (r *remote) wait(ctx context.Context, key string) (time.Duration, record, error) {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
-	reply, err := r.scripts.Run(ctx, script.Wait, []string{r.prefix + key}, r.inbox)
+	reply, err := r.one(ctx, script.Wait, r.prefix+key, r.inbox)
 	switch reply := reply.(type) {
 	case int64:
 		return time.Duration(reply) * time.Millisecond, record{kind: leased}, err
@@ -179,8 +180,7 @@ func (r *remote) commit(ctx context.Context, fills ...fill) []bool {
 }
 
 func (r *remote) commitPart(ctx context.Context, fills []fill) []bool {
-	ctx, cancel := r.bounded(context.WithoutCancel(ctx)) // a lease is given back in any case
-	defer cancel()
+	ctx = context.WithoutCancel(ctx) // a lease is given back in any case
 	calls := make([]shared.Call, len(fills))
 	for i, f := range fills {
 		calls[i] = shared.Call{Script: script.Commit, Keys: []string{r.prefix + f.key},
@@ -188,31 +188,29 @@ func (r *remote) commitPart(ctx context.Context, fills []fill) []bool {
 	}
 	stored := make([]bool, len(fills))
 	var full []shared.Call // refused for want of memory: give up instead, so that nobody waits
-	for i, result := range r.scripts.Each(ctx, calls...) {
+	for i, result := range r.each(ctx, calls...) {
 		stored[i] = result.Err == nil && result.Value == int64(1) && len(fills[i].record) > 0
 		if redis.HasErrorPrefix(result.Err, "OOM") {
 			calls[i].Args[1] = ""
 			full = append(full, calls[i])
 		}
 	}
-	r.scripts.Each(ctx, full...)
+	if len(full) > 0 {
+		r.each(ctx, full...)
+	}
 	return stored
 }
 
 // replace swaps the value with the given stamp for a fresher one.
 func (r *remote) replace(ctx context.Context, key, stamp string, rec []byte, px time.Duration) (bool, error) {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
-	reply, err := r.scripts.Run(ctx, script.Replace, []string{r.prefix + key}, stamp, rec, millis(px))
+	reply, err := r.one(ctx, script.Replace, r.prefix+key, stamp, rec, millis(px))
 	return reply == int64(1), err
 }
 
 // lock takes the refresh lock of the value with the given stamp. A new value has
 // a new stamp, so nobody ever unlocks: N nodes refresh a value once.
 func (r *remote) lock(ctx context.Context, stamp [stampLength]byte, t token.Token) (bool, error) {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
-	reply, err := r.scripts.Run(ctx, script.Acquire, []string{r.lockKey(stamp)}, t.String(), r.lease.Milliseconds(), "")
+	reply, err := r.one(ctx, script.Acquire, r.lockKey(stamp), t.String(), r.lease.Milliseconds(), "")
 	_, mine := reply.(int64)
 	return mine, err
 }
@@ -251,11 +249,9 @@ const (
 // lower removes a fence, storing rec if no other write overlapped, and asks
 // whether the announcement made with the fence is still part of the history.
 func (r *remote) lower(ctx context.Context, key, id string, rec []byte, px time.Duration, receipt coherence.Receipt) lowered {
-	ctx, cancel := r.bounded(ctx)
-	defer cancel()
-	results := r.scripts.Each(ctx, r.unfence(key, id, rec, px), r.space.Confirm(receipt))
+	results := r.each(ctx, r.unfence(key, id, rec, px), r.space.Confirm(receipt))
 	if results[0].Err != nil && len(rec) > 0 && redis.HasErrorPrefix(results[0].Err, "OOM") {
-		results[0] = r.scripts.Each(ctx, r.unfence(key, id, nil, px))[0]
+		results[0] = r.each(ctx, r.unfence(key, id, nil, px))[0]
 	}
 	remaining, ok := results[0].Value.(int64)
 	if !ok || remaining < 0 || results[1].Value != int64(1) && !mutant.NoReceipt {
@@ -274,9 +270,7 @@ func (r *remote) unfence(key, id string, rec []byte, px time.Duration) shared.Ca
 // withdraw removes a fence under which nothing was written; if that fails, it
 // expires by itself.
 func (r *remote) withdraw(ctx context.Context, key, id string) {
-	ctx, cancel := r.bounded(context.WithoutCancel(ctx))
-	defer cancel()
-	r.scripts.Each(ctx, r.unfence(key, id, nil, time.Millisecond))
+	r.each(context.WithoutCancel(ctx), r.unfence(key, id, nil, time.Millisecond))
 }
 
 // erasing returns the calls that remove what stands under keys, so that nobody finds

@@ -3,6 +3,7 @@ package tiered
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -18,6 +19,7 @@ var lookLimits = gather.Limits{Slots: 4, Most: 256, Bytes: 256 << 10}
 // who asks another.
 type looks struct {
 	cluster *redis.ClusterClient // nil: one server
+	limits  gather.Limits
 	send    func([]*gather.Request[query]) int
 
 	mu    sync.RWMutex
@@ -26,8 +28,10 @@ type looks struct {
 	spare sync.Pool // requests for reuse
 }
 
-func newLooks(rdb redis.UniversalClient, send func([]*gather.Request[query]) int) *looks {
-	l := &looks{send: send, one: gather.New(lookLimits, send), nodes: map[string]*gather.Gatherer[query]{}}
+func newLooks(rdb redis.UniversalClient, timeout time.Duration, send func([]*gather.Request[query]) int) *looks {
+	limits := lookLimits
+	limits.Time = timeout
+	l := &looks{limits: limits, send: send, one: gather.New(limits, send), nodes: map[string]*gather.Gatherer[query]{}}
 	l.cluster, _ = rdb.(*redis.ClusterClient)
 	return l
 }
@@ -62,7 +66,7 @@ func (l *looks) open(addr string) *gather.Gatherer[query] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.nodes[addr] == nil {
-		l.nodes[addr] = gather.New(lookLimits, l.send)
+		l.nodes[addr] = gather.New(l.limits, l.send)
 	}
 	return l.nodes[addr]
 }

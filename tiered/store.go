@@ -131,36 +131,3 @@ func tokenOf(id string) (t token.Token) {
 	copy(t[:], id)
 	return t
 }
-
-// lock is a lease or a refresh lock to be kept alive.
-type lock struct {
-	key string // in Redis
-	id  string
-}
-
-// renewing keeps locks alive until stop is called. One that is lost stays so:
-// what is loaded under it will be refused.
-func (c *Cache[V]) renewing(ctx context.Context, locks ...lock) (stop func()) {
-	if len(locks) == 0 || mutant.NoRenew {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(c.cfg.LeaseTTL / 3)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				c.remote.renew(ctx, locks)
-			}
-		}
-	}()
-	return func() {
-		cancel()
-		<-done
-	}
-}

@@ -18,14 +18,16 @@ const (
 	NegativeStale = false // what does not exist is served stale
 
 	// Reading Redis.
-	NoBreaker    = false // Redis is asked although the lease has run out
-	NoPending    = false // a key whose invalidation failed is still read from Redis (I14)
-	EpochIgnored = false // values of an older epoch are served (I11)
-	EpochAhead   = false // values of a newer epoch are served by a node that does not know it (I11)
-	HardIgnored  = false // values past their hard expiry are served (I17)
-	FirstByte    = false // a malformed fence counts as a fence
-	StampAny     = false // a local copy stands for a record with another stamp (I1)
-	QueueBlind   = false // what has queued is sent although the lease has run out meanwhile
+	NoBreaker     = false // Redis is asked although the lease has run out
+	NoPending     = false // a key whose invalidation failed is still read from Redis (I14)
+	EpochIgnored  = false // values of an older epoch are served (I11)
+	EpochAhead    = false // values of a newer epoch are served by a node that does not know it (I11)
+	HardIgnored   = false // values past their hard expiry are served (I17)
+	FirstByte     = false // a malformed fence counts as a fence
+	StampAny      = false // a local copy stands for a record with another stamp (I1)
+	QueueBlind    = false // what has queued is sent although the lease has run out meanwhile
+	CallAbandoned = false // calls of scripts are sent after who asked for them has given up
+	LoneLate      = false // a read whose deadline is near sends for itself, and waits for the answer
 
 	// Loading.
 	NoRenew     = false // leases are not renewed while a load runs (I12)

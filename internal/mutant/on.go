@@ -23,14 +23,16 @@ var (
 	NegativeStale = is("negativestale")
 
 	// Reading Redis.
-	NoBreaker    = is("nobreaker")
-	NoPending    = is("nopending")
-	EpochIgnored = is("epochignored")
-	EpochAhead   = is("epochahead")
-	HardIgnored  = is("hardignored")
-	FirstByte    = is("firstbyte")
-	StampAny     = is("stampany")
-	QueueBlind   = is("queueblind")
+	NoBreaker     = is("nobreaker")
+	NoPending     = is("nopending")
+	EpochIgnored  = is("epochignored")
+	EpochAhead    = is("epochahead")
+	HardIgnored   = is("hardignored")
+	FirstByte     = is("firstbyte")
+	StampAny      = is("stampany")
+	QueueBlind    = is("queueblind")
+	CallAbandoned = is("callabandoned")
+	LoneLate      = is("lonelate")
 
 	// Loading.
 	NoRenew     = is("norenew")

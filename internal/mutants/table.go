@@ -33,6 +33,8 @@ var table = []mutation{
 	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
 	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
 	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
+	{"callabandoned", "", "tiered", "^TestGatedAbandonedCallIsNotSent$"},
+	{"lonelate", "", "tiered", "^TestGatedDeadlineOfALoneRead$"},
 
 	// Loading.
 	{"norenew", "I12", "tiered", "^TestGatedI12LeaseIsRenewed$"},

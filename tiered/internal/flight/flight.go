@@ -72,6 +72,8 @@ type Group[T any] struct {
 type Seat[T any] struct {
 	Call *Call[T]
 	Led  bool // this read began the flight and sees to it that it lands: by Land, or by Go
+
+	done <-chan struct{} // of one that joined
 }
 
 // Enter joins the flight of the ticket's key if the read may share it, else it
@@ -80,12 +82,13 @@ func (g *Group[T]) Enter(t Ticket) Seat[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := g.calls[t.Key]
-	led := c == nil || !g.joinable(c, t)
-	if led {
+	if c == nil || !g.joinable(c, t) {
 		c = g.begin(t, c)
+		c.waiters++
+		return Seat[T]{Call: c, Led: true}
 	}
 	c.waiters++
-	return Seat[T]{Call: c, Led: led}
+	return Seat[T]{Call: c, done: c.over()}
 }
 
 // joinable: a flight of an older generation may hold what was invalidated since;
@@ -226,6 +229,11 @@ func (c *Call[T]) outcome() (v T, landed bool, err error) {
 func (c *Call[T]) ended() <-chan struct{} {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
+	return c.over()
+}
+
+// over is ended for who holds mu.
+func (c *Call[T]) over() <-chan struct{} {
 	if c.done == nil {
 		c.done = make(chan struct{})
 		if c.landed {
@@ -235,22 +243,33 @@ func (c *Call[T]) ended() <-chan struct{} {
 	return c.done
 }
 
-// Wait returns the flight's result, or the context's error as soon as it ends.
+// Wait returns the flight's result, or the context's error as soon as it ends before
+// the flight has landed.
 func (s Seat[T]) Wait(ctx context.Context) (T, error) {
 	if mutant.WaitDeaf {
 		ctx = context.WithoutCancel(ctx)
 	}
+	done := s.done
+	if done == nil {
+		done = s.Call.ended()
+	}
+	select {
+	case <-done:
+		return s.Call.value, s.Call.err
+	case <-ctx.Done():
+		return s.turn(ctx)
+	}
+}
+
+// turn is the way of a waiter whose context has ended: if the flight has landed by
+// now it has its result all the same.
+func (s Seat[T]) turn(ctx context.Context) (T, error) {
 	if v, landed, err := s.Call.outcome(); landed {
 		return v, err
 	}
-	select {
-	case <-s.Call.ended():
-		return s.Call.value, s.Call.err
-	case <-ctx.Done():
-		s.Leave()
-		var none T
-		return none, context.Cause(ctx)
-	}
+	s.Leave()
+	var none T
+	return none, context.Cause(ctx)
 }
 
 // Leave gives the seat up and reports whether others still wait. The last one to

@@ -1,9 +1,9 @@
 // Package gather sends what many callers ask at the same time in few round trips.
 //
-// A request that finds a free slot is sent at once, alone. Those that come while
-// all slots are busy queue, and the next slot that is free takes the queue, oldest
-// first, as one batch. So batches grow with the load, a lone caller waits for
-// nobody, and there is no timer.
+// A request that finds a free slot is sent at once, alone, in the goroutine of its
+// caller. Those that come while all slots are busy queue, and the next slot that is
+// free takes the queue, oldest first, as one batch. So batches grow with the load, a
+// lone caller waits for nobody and wakes nobody, and there is no timer.
 //
 // The autopipelining of go-redis does nearly the same. But it knows nothing of the
 // size of replies, sends one command for each key, and has no moment between queueing
@@ -16,9 +16,16 @@
 // answers are expected to have, judging by the last ones. Large answers hold up
 // those that share their batch, and one slot.
 //
+// # Contexts
+//
+// Who queues returns as soon as its context ends. Who sends cannot: go-redis heeds a
+// deadline while it reads a reply, and no cancellation. So a caller whose deadline
+// would pass before a batch has its longest time does not send, and one that is
+// cancelled while it sends is late by that time at most.
+//
 // # Goroutines
 //
-// One for each slot, started when first needed, ended by Close.
+// One for each slot, started when there is a queue for it, ended by Close.
 package gather
 
 import (
@@ -26,6 +33,9 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // ErrClosed is the error of requests that Close has overtaken.
@@ -33,9 +43,10 @@ var ErrClosed = errors.New("gather: closed")
 
 // Limits bound what a Gatherer sends.
 type Limits struct {
-	Slots int // batches at once
-	Most  int // requests in a batch
-	Bytes int // expected of the answers to a batch; a single request may exceed it
+	Slots int           // batches at once
+	Most  int           // requests in a batch
+	Bytes int           // expected of the answers to a batch; a single request may exceed it
+	Time  time.Duration // that a batch takes at most
 }
 
 // A Gatherer gathers requests. Its methods are safe for concurrent use.
@@ -43,19 +54,19 @@ type Gatherer[T any] struct {
 	limits Limits
 	send   func(batch []*Request[T]) (bytes int)
 
-	mu      sync.Mutex
-	work    *sync.Cond // a request or the end has come
-	queue   []*Request[T]
-	size    int // expected of one answer
-	started int // slots
-	idle    int // of these, waiting for work
-	coming  int // of these, about to take what there is
-	closed  bool
-	ended   sync.WaitGroup
+	mu     sync.Mutex
+	work   *sync.Cond // a request or the end has come
+	queue  []*Request[T]
+	size   int // expected of one answer
+	busy   int // slots that are taken
+	coming int // of these, by goroutines about to take what there is
+	idle   int // goroutines that wait for work
+	closed bool
+	ended  sync.WaitGroup
 }
 
 // New returns a gatherer. send answers every request of a batch, in its Value, and
-// returns how many bytes the answers had. It must return in bounded time and not
+// returns how many bytes the answers had. It must return within Limits.Time and not
 // keep the slice.
 func New[T any](limits Limits, send func(batch []*Request[T]) (bytes int)) *Gatherer[T] {
 	g := &Gatherer[T]{limits: limits, send: send}
@@ -71,17 +82,26 @@ type Request[T any] struct {
 
 	done chan struct{} // takes one when answered
 	err  error
+	lone [1]*Request[T] // the batch of this request alone
 }
 
 // NewRequest returns a request.
 func NewRequest[T any]() *Request[T] { return &Request[T]{done: make(chan struct{}, 1)} }
 
-// Ask returns when r has been answered, or with the context's error as soon as it
-// ends: the batch goes on without its caller then.
+// Ask returns when r has been answered, or with the context's error if that ends
+// before: the batch goes on without its caller then. Contexts, above, says who is late.
 func (g *Gatherer[T]) Ask(ctx context.Context, r *Request[T]) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	r.Ctx = ctx
-	if !g.enqueue(r) {
-		return ErrClosed
+	lone, err := g.enter(r, g.lasts(ctx))
+	if err != nil {
+		return err
+	}
+	if lone {
+		g.sendLone(r)
+		return nil
 	}
 	select {
 	case <-r.done:
@@ -91,24 +111,61 @@ func (g *Gatherer[T]) Ask(ctx context.Context, r *Request[T]) error {
 	}
 }
 
-func (g *Gatherer[T]) enqueue(r *Request[T]) bool {
+// lasts reports whether the deadline of ctx leaves time for a batch.
+func (g *Gatherer[T]) lasts(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) >= g.limits.Time || mutant.LoneLate
+}
+
+// enter takes a free slot for a request that may be sent by its caller, else queues it.
+func (g *Gatherer[T]) enter(r *Request[T], lone bool) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return false
+		return false, ErrClosed
+	}
+	free := g.busy < g.limits.Slots && g.coming == 0
+	if free && lone {
+		g.busy++
+		g.ended.Add(1)
+		return true, nil
 	}
 	g.queue = append(g.queue, r)
-	switch {
-	case g.coming > 0:
-	case g.idle > 0:
+	if free {
+		g.busy++
+		g.wake()
+	}
+	return false, nil
+}
+
+// wake lets a goroutine come for the queue, in a slot that has been taken for it.
+func (g *Gatherer[T]) wake() {
+	g.coming++
+	if g.idle > 0 {
 		g.idle--
 		g.work.Signal()
-	case g.started < g.limits.Slots:
-		g.started++
-		g.coming++
+	} else {
 		g.ended.Go(g.slot)
 	}
-	return true
+}
+
+// sendLone sends a request in the goroutine of its caller. Those that have come
+// meanwhile get the slot, even if send panics: it may call hooks of the application.
+func (g *Gatherer[T]) sendLone(r *Request[T]) {
+	bytes := 0
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.expect(bytes)
+		if len(g.queue) > 0 && g.coming == 0 {
+			g.wake()
+		} else {
+			g.busy--
+		}
+		g.ended.Done()
+	}()
+	r.lone[0] = r
+	bytes = g.send(r.lone[:])
 }
 
 // slot sends batches until the gatherer is closed.
@@ -123,8 +180,7 @@ func (g *Gatherer[T]) slot() {
 			r.done <- struct{}{}
 		}
 		clear(batch)
-		// Those answered may ask again: a deeper queue makes a better batch, and a
-		// lone caller wakes nobody.
+		// Those answered may ask again: a deeper queue makes a better batch.
 		runtime.Gosched()
 	}
 }
@@ -136,30 +192,34 @@ func (g *Gatherer[T]) take(batch []*Request[T]) []*Request[T] {
 	defer g.mu.Unlock()
 	g.coming--
 	for len(g.queue) == 0 && !g.closed {
+		g.busy--
 		g.idle++
-		g.work.Wait()
+		g.work.Wait() // who signals has counted
+		g.coming--
 	}
 	n := min(len(g.queue), g.limits.Most, max(1, g.limits.Bytes/max(1, g.size)))
 	batch = append(batch, g.queue[:n]...)
 	rest := copy(g.queue, g.queue[n:])
 	clear(g.queue[rest:])
 	g.queue = g.queue[:rest]
-	if rest > 0 && g.idle > 0 { // more than one batch has come while a slot was coming
-		g.idle--
-		g.work.Signal()
+	if rest > 0 && g.coming == 0 && g.busy < g.limits.Slots { // more than one batch has come while a slot was coming
+		g.busy++
+		g.wake()
 	}
 	return batch
 }
 
-// sent notes that a slot has its answers and will take the next batch. The expected
-// size of answers follows them: up at once, down by and by.
+// sent notes that a slot has its answers and will take the next batch.
 func (g *Gatherer[T]) sent(bytes, requests int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.coming++
-	size := bytes / requests
-	g.size = max(size, g.size-(g.size-size)/8)
+	g.expect(bytes / requests)
 }
+
+// expect notes the size of an answer. What is expected follows it: up at once, down
+// by and by.
+func (g *Gatherer[T]) expect(size int) { g.size = max(size, g.size-(g.size-size)/8) }
 
 // Close answers what is queued with ErrClosed and waits for what has been sent.
 func (g *Gatherer[T]) Close() {

@@ -3,6 +3,7 @@ package gather
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,6 +21,7 @@ type server struct {
 	gated bool
 	gate  chan struct{} // of a gated one: takes one for each batch
 	size  int
+	takes time.Duration
 	sent  [][]int
 	mu    sync.Mutex
 	under atomic.Int32 // batches under way
@@ -39,6 +41,7 @@ func (s *server) send(batch []*Request[int]) int {
 	if s.gate != nil {
 		<-s.gate
 	}
+	time.Sleep(s.takes) // in virtual time
 	for _, r := range batch {
 		r.Value *= 2
 	}
@@ -96,7 +99,10 @@ func wantBatches(t *testing.T, s *server, want ...[]int) {
 	}
 }
 
-var wide = Limits{Slots: 2, Most: 100, Bytes: 1 << 20}
+// patience is the longest time of a batch; no test takes it.
+const patience = time.Minute
+
+var wide = Limits{Slots: 2, Most: 100, Bytes: 1 << 20, Time: patience}
 
 // Who finds a free slot is sent at once, alone; the rest queue, and the next free
 // slot takes them all.
@@ -123,7 +129,8 @@ func TestQueueIsOneBatch(t *testing.T) {
 	})
 }
 
-// A lone caller costs no waiting: no time passes, and nothing is sent twice.
+// A lone caller costs no waiting: no time passes, nothing is sent twice, and nobody
+// is woken.
 func TestLoneCaller(t *testing.T) {
 	s := &server{}
 	bubble(t, wide, s, func(t *testing.T, g *Gatherer[int]) {
@@ -138,6 +145,9 @@ func TestLoneCaller(t *testing.T) {
 		if took := time.Since(began); took != 0 || len(s.batches()) != 100 {
 			t.Errorf("100 requests took %v", took)
 		}
+		if g.idle != 0 || g.busy != 0 {
+			t.Errorf("%d goroutines and %d slots for callers who send for themselves", g.idle, g.busy)
+		}
 	})
 }
 
@@ -149,10 +159,10 @@ func TestBatchIsBounded(t *testing.T) {
 		size   int
 		want   [][]int
 	}{
-		"by number":               {Limits{Slots: 1, Most: 3, Bytes: 1 << 20}, 1, [][]int{{0}, {1, 2, 3}, {4, 5, 6}, {7}}},
-		"by bytes":                {Limits{Slots: 1, Most: 100, Bytes: 4000}, 1000, [][]int{{0}, {1, 2, 3, 4}, {5, 6, 7}}},
-		"larger than all of them": {Limits{Slots: 1, Most: 100, Bytes: 4000}, 5000, [][]int{{0}, {1}, {2}, {3}}},
-		"of nothing":              {Limits{Slots: 1, Most: 100, Bytes: 4000}, 0, [][]int{{0}, {1, 2, 3, 4, 5, 6, 7, 8}}},
+		"by number":               {Limits{Slots: 1, Most: 3, Bytes: 1 << 20, Time: patience}, 1, [][]int{{0}, {1, 2, 3}, {4, 5, 6}, {7}}},
+		"by bytes":                {Limits{Slots: 1, Most: 100, Bytes: 4000, Time: patience}, 1000, [][]int{{0}, {1, 2, 3, 4}, {5, 6, 7}}},
+		"larger than all of them": {Limits{Slots: 1, Most: 100, Bytes: 4000, Time: patience}, 5000, [][]int{{0}, {1}, {2}, {3}}},
+		"of nothing":              {Limits{Slots: 1, Most: 100, Bytes: 4000, Time: patience}, 0, [][]int{{0}, {1, 2, 3, 4, 5, 6, 7, 8}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &server{gated: true, size: test.size}
@@ -208,16 +218,20 @@ func TestSlowBatchHoldsUpOneSlot(t *testing.T) {
 	})
 }
 
-// Who has no time left returns at once, whether queued or sent. The batch goes on,
-// and the others get their answers.
+// Who has no time left returns at once, unless he sends. The batch goes on, and the
+// others get their answers.
 func TestCallersObeyTheirContexts(t *testing.T) {
 	s := &server{gated: true}
-	bubble(t, Limits{Slots: 1, Most: 100, Bytes: 1}, s, func(t *testing.T, g *Gatherer[int]) {
+	bubble(t, Limits{Slots: 1, Most: 100, Bytes: 1, Time: patience}, s, func(t *testing.T, g *Gatherer[int]) {
 		why := errors.New("left")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		short, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
-		sent, queued, patient := ask(ctx, g, 1), ask(short, g, 2), ask(t.Context(), g, 3)
+		lone, sent, queued, patient := ask(ctx, g, 1), ask(ctx, g, 2), ask(short, g, 3), ask(t.Context(), g, 4)
+		s.gate <- struct{}{}
+		lone.want(t, 2)
+		synctest.Wait()
+		wantBatches(t, s, []int{1}, []int{2})
 		cancel(why)
 		if err := <-sent.err; !errors.Is(err, why) {
 			t.Errorf("Ask of one that was sent: %v", err)
@@ -226,32 +240,71 @@ func TestCallersObeyTheirContexts(t *testing.T) {
 		if err := <-queued.err; !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != time.Second {
 			t.Errorf("Ask of one that was queued: %v after %v", err, time.Since(began))
 		}
+		if err := g.Ask(ctx, NewRequest[int]()); !errors.Is(err, why) {
+			t.Errorf("Ask of one that has left before: %v", err)
+		}
 		close(s.gate)
-		patient.want(t, 6)
+		patient.want(t, 8)
 	})
 }
 
-// What is too much for a slot that comes back is work for one that idles.
+// Who sends for himself stays until he has the answer. A deadline that is nearer than
+// the longest time of a batch is kept: another goroutine sends then.
+func TestLoneCallerStays(t *testing.T) {
+	s := &server{gated: true}
+	bubble(t, wide, s, func(t *testing.T, g *Gatherer[int]) {
+		long, cancel := context.WithTimeout(t.Context(), patience)
+		near, stop := context.WithTimeout(t.Context(), patience-1)
+		defer stop()
+		stays, leaves := ask(long, g, 1), ask(near, g, 2)
+		wantBatches(t, s, []int{1}, []int{2})
+		cancel()
+		began := time.Now()
+		if err := <-leaves.err; !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != patience-1 {
+			t.Errorf("Ask = %v after %v, want the deadline's error after %v", err, time.Since(began), patience-1)
+		}
+		close(s.gate)
+		stays.want(t, 2)
+	})
+}
+
+// A send that panics takes its caller along, and no slot.
+func TestSendPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(wide, func([]*Request[int]) int { panic("a hook") })
+		for range 2 * wide.Slots {
+			func() {
+				defer func() {
+					if got := recover(); got != "a hook" {
+						t.Errorf("Ask panics with %v", got)
+					}
+				}()
+				_ = g.Ask(t.Context(), NewRequest[int]())
+			}()
+		}
+		if g.busy != 0 {
+			t.Errorf("%d slots are lost", g.busy)
+		}
+		g.Close()
+	})
+}
+
+// What is too much for a slot that comes back is work for one that is free.
 func TestRestWakesAnotherSlot(t *testing.T) {
 	s := &server{gated: true}
-	bubble(t, Limits{Slots: 2, Most: 3, Bytes: 1 << 20}, s, func(t *testing.T, g *Gatherer[int]) {
-		all := []*asking{ask(t.Context(), g, 0), ask(t.Context(), g, 1)}
-		s.gate <- struct{}{}
-		s.gate <- struct{}{}
-		synctest.Wait() // both slots idle
-		s.batches()
+	bubble(t, Limits{Slots: 2, Most: 3, Bytes: 1 << 20, Time: patience}, s, func(t *testing.T, g *Gatherer[int]) {
 		g.mu.Lock()
-		g.coming++ // as one that has sent its answers, and has not yet been run again
+		g.busy, g.coming = 1, 1 // a slot has sent its answers, and has not yet been run again
 		g.mu.Unlock()
+		var all []*asking
 		for i := range 5 {
-			all = append(all, ask(t.Context(), g, 2+i))
+			all = append(all, ask(t.Context(), g, i))
 		}
 		wantBatches(t, s)
 		g.ended.Go(g.slot)
 		synctest.Wait()
-		wantBatches(t, s, []int{2, 3, 4}, []int{5, 6})
-		s.gate <- struct{}{}
-		s.gate <- struct{}{}
+		wantBatches(t, s, []int{0, 1, 2}, []int{3, 4})
+		close(s.gate)
 		for i, a := range all {
 			a.want(t, 2*i)
 		}
@@ -288,37 +341,39 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// Callers who come and go in any number: everybody gets the answer to his own
-// question, no more batches run at once than there are slots, and none is too long.
+// Callers who come and go in any number, some with little time: everybody gets the
+// answer to his own question or leaves in time, no more batches run at once than there
+// are slots, and none is too long.
 func TestCrowd(t *testing.T) {
-	s := &server{size: 10}
-	bubble(t, Limits{Slots: 3, Most: 7, Bytes: 1 << 20}, s, func(t *testing.T, g *Gatherer[int]) {
+	const takes = time.Millisecond
+	s := &server{size: 10, takes: takes}
+	bubble(t, Limits{Slots: 3, Most: 7, Bytes: 1 << 20, Time: takes}, s, func(t *testing.T, g *Gatherer[int]) {
 		var callers sync.WaitGroup
 		for i := range 100 {
 			callers.Go(func() {
 				for n := i; n < 2000; n += 100 {
 					r := NewRequest[int]()
 					r.Value = n
-					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n%3)*time.Millisecond)
+					limit := time.Duration(n%4+1) * takes / 2
+					ctx, cancel := context.WithTimeout(t.Context(), limit)
+					began := time.Now()
 					err := g.Ask(ctx, r)
 					cancel()
-					if err == nil && r.Value != 2*n || err != nil && !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("Ask(%d) = %d, %v", n, r.Value, err)
+					if err == nil && r.Value != 2*n || err != nil && !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > limit {
+						t.Errorf("Ask(%d) = %d, %v after %v of %v", n, r.Value, err, time.Since(began), limit)
 					}
-					time.Sleep(time.Duration(n%5) * 100 * time.Microsecond)
+					time.Sleep(time.Duration(n%7*n%50) * takes)
 				}
 			})
 		}
 		callers.Wait()
-		synctest.Wait()
-		total := 0
+		time.Sleep(time.Second)
+		sizes := map[int]int{}
 		for _, batch := range s.batches() {
-			if total += len(batch); len(batch) > 7 {
-				t.Errorf("a batch of %d", len(batch))
-			}
+			sizes[len(batch)]++
 		}
-		if total != 2000 || s.peak > 3 {
-			t.Errorf("%d requests were sent, %d batches at once", total, s.peak)
+		if s.peak != 3 || sizes[1] == 0 || sizes[7] == 0 || slices.Max(slices.Collect(maps.Keys(sizes))) > 7 {
+			t.Errorf("%d batches at once; so many of each size: %v", s.peak, sizes)
 		}
 	})
 }
@@ -326,7 +381,7 @@ func TestCrowd(t *testing.T) {
 func BenchmarkAsk(b *testing.B) {
 	for _, callers := range []int{1, 64, 512} {
 		b.Run("callers="+strconv.Itoa(callers), func(b *testing.B) {
-			g := New(Limits{Slots: 4, Most: 256, Bytes: 1 << 20}, func([]*Request[int]) int { return 0 })
+			g := New(Limits{Slots: 4, Most: 256, Bytes: 1 << 20, Time: patience}, func([]*Request[int]) int { return 0 })
 			defer g.Close()
 			b.ReportAllocs()
 			var next atomic.Int64

@@ -1,0 +1,44 @@
+package tiered
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/mutant"
+)
+
+// lock is a lease or a refresh lock to be kept alive.
+type lock struct {
+	key string // in Redis
+	id  string
+}
+
+// renewing keeps locks alive until ctx ends or stop is called, which waits for a
+// renewal that is under way. One that is lost stays so: what is loaded under it will
+// be refused. A load that ends before the first renewal costs a timer and no goroutine.
+func (c *Cache[V]) renewing(ctx context.Context, locks ...lock) (stop func()) {
+	if len(locks) == 0 || mutant.NoRenew {
+		return func() {}
+	}
+	every := c.cfg.LeaseTTL / 3
+	var turn sync.Mutex // of one renewal at a time
+	var timer *time.Timer
+	stopped := false
+	turn.Lock()
+	defer turn.Unlock()
+	timer = time.AfterFunc(every, func() {
+		turn.Lock()
+		defer turn.Unlock()
+		if !stopped && ctx.Err() == nil {
+			timer.Reset(every)
+			c.remote.renew(ctx, locks)
+		}
+	})
+	return func() {
+		timer.Stop()
+		turn.Lock()
+		defer turn.Unlock()
+		stopped = true
+	}
+}
