@@ -115,16 +115,18 @@ func feedPubSub(b *testing.B, addr string) feed {
 }
 
 // feedNode joins a fleet of its own, whose bus stays empty, so that the first message
-// is entry 1. Its node is not to compare notes with Redis before the end.
+// is entry 1. Its node must not compare notes with Redis before the end: the probes
+// that its subscription asks for are over when it is given out, and the next is due
+// in an hour.
 func feedNode(b *testing.B, addr string) feed {
 	fleet := "fed" + strconv.FormatUint(freshKeys.Add(1), 10)
-	node, done, err := joinAs(b.Context(), addr, coherence.Config{Fleet: fleet, Probe: patience / 4})
+	node, done, err := joinAs(b.Context(), addr, coherence.Config{Fleet: fleet, MaxStale: 4 * time.Hour, Probe: time.Hour})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(done)
-	for probes := uint64(0); probes != node.Stats().Probes; time.Sleep(20 * time.Millisecond) {
-		probes = node.Stats().Probes // the subscription has asked for some
+	for probes := uint64(0); probes != node.Stats().Probes; time.Sleep(50 * time.Millisecond) {
+		probes = node.Stats().Probes
 	}
 	space, err := node.Space(coherence.SpaceConfig{Name: "changes"})
 	if err != nil {

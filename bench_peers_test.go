@@ -110,7 +110,7 @@ func joinFleet(b *testing.B, addr string) *coherence.Node {
 }
 
 func join(ctx context.Context, addr string) (*coherence.Node, func(), error) {
-	return joinAs(ctx, addr, coherence.Config{Fleet: "bench", Probe: coherence.DefaultProbe})
+	return joinAs(ctx, addr, coherence.Config{Fleet: "bench", MaxStale: patience, Probe: coherence.DefaultProbe})
 }
 
 func joinAs(ctx context.Context, addr string, cfg coherence.Config) (*coherence.Node, func(), error) {
@@ -118,7 +118,7 @@ func joinAs(ctx context.Context, addr string, cfg coherence.Config) (*coherence.
 		Addrs: []string{addr}, PoolSize: pool, ReadTimeout: patience, PoolTimeout: patience,
 	}
 	cfg.Monitor = coherence.Instrument(opts)
-	cfg.MaxStale, cfg.Timeout, cfg.OnEvent = patience, patience/4, func(coherence.Event) {}
+	cfg.Timeout, cfg.OnEvent = patience/4, func(coherence.Event) {}
 	rdb := redis.NewUniversalClient(opts)
 	node, err := coherence.Join(ctx, rdb, cfg)
 	if err != nil {
