@@ -110,15 +110,17 @@ func joinFleet(b *testing.B, addr string) *coherence.Node {
 }
 
 func join(ctx context.Context, addr string) (*coherence.Node, func(), error) {
+	return joinAs(ctx, addr, coherence.Config{Fleet: "bench", MaxStale: patience, Probe: coherence.DefaultProbe})
+}
+
+func joinAs(ctx context.Context, addr string, cfg coherence.Config) (*coherence.Node, func(), error) {
 	opts := &redis.UniversalOptions{
 		Addrs: []string{addr}, PoolSize: pool, ReadTimeout: patience, PoolTimeout: patience,
 	}
-	monitor := coherence.Instrument(opts)
+	cfg.Monitor = coherence.Instrument(opts)
+	cfg.Timeout, cfg.OnEvent = patience/4, func(coherence.Event) {}
 	rdb := redis.NewUniversalClient(opts)
-	node, err := coherence.Join(ctx, rdb, coherence.Config{
-		Fleet: "bench", Monitor: monitor, MaxStale: patience, Probe: coherence.DefaultProbe, Timeout: patience / 4,
-		OnEvent: func(coherence.Event) {},
-	})
+	node, err := coherence.Join(ctx, rdb, cfg)
 	if err != nil {
 		return nil, nil, errors.Join(err, rdb.Close())
 	}

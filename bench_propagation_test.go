@@ -21,20 +21,27 @@ const (
 )
 
 // BenchmarkPropagation: from the call that announces a change to its effect on
-// another connection, alone (50 a second) and under a flow; and what one node makes
-// others apply when 64 callers do nothing else. The floor is PUBLISH to Receive by
-// go-redis, which repairs nothing. One observer polls all variants alike.
+// another connection, alone (50 a second), under a flow and while Redis serves reads
+// as well; what one node makes others apply when 64 callers do nothing else; and what
+// one node can apply. The floor is PUBLISH to Receive by go-redis, which repairs
+// nothing. One observer polls all variants alike.
 func BenchmarkPropagation(b *testing.B) {
 	addr := redistest.RunServer(b).Addr()
 	aside := goRedis(b, addr)
 	for _, p := range []struct {
 		name string
 		open func(b *testing.B, addr string) bus
-	}{{"lib=goredis-pubsub", openPubSub}, {"lib=rueidis-tracking", openTracking}, {"lib=tiercache", openSpaces}} {
+		feed func(b *testing.B, addr string) feed // nil: it cannot be fed
+	}{{"lib=goredis-pubsub", openPubSub, feedPubSub}, {"lib=rueidis-tracking", openTracking, nil}, {"lib=tiercache", openSpaces, feedNode}} {
 		b.Run(p.name, func(b *testing.B) {
 			medium := p.open(b, addr)
 			for _, rate := range []int{50, 200, 5000} {
 				b.Run("rate="+strconv.Itoa(rate), func(b *testing.B) { paced(b, medium, rate).report(b) })
+			}
+			for _, rate := range []int{200, 5000} {
+				b.Run("rate="+strconv.Itoa(rate)+"/load=reads", func(b *testing.B) {
+					underReads(b, aside, func() { paced(b, medium, rate).report(b) })
+				})
 			}
 			b.Run("flow=single", func(b *testing.B) {
 				m := newMeter(b, aside)
@@ -51,6 +58,11 @@ func BenchmarkPropagation(b *testing.B) {
 				b.ReportMetric(float64(b.N*busBatch)/b.Elapsed().Seconds(), "keys/s")
 				m.report(b, b.N)
 			})
+			if p.feed == nil {
+				return
+			}
+			b.Run("apply=single", func(b *testing.B) { fed(b, addr, p.feed, 1) })
+			b.Run("apply=batched", func(b *testing.B) { fed(b, addr, p.feed, busBatch) })
 		})
 	}
 }
@@ -140,11 +152,25 @@ func flood(b *testing.B, medium bus, batch int, m *meter) {
 
 func openPubSub(b *testing.B, addr string) bus {
 	ctx, rdb := b.Context(), goRedis(b, addr)
-	counts := make([]atomic.Uint64, busKeys)
-	sub := goRedis(b, addr).Subscribe(ctx, "changes")
-	if _, err := sub.Receive(ctx); err != nil {
+	l := listen(b, addr, "changes")
+	return bus{
+		announce: func(keys []int) error { return rdb.Publish(ctx, "changes", strings.Join(names(keys), " ")).Err() },
+		applied:  func(key int) uint64 { return l.counts[key].Load() },
+	}
+}
+
+// A listener counts the keys that the messages of a channel name.
+type listener struct {
+	messages atomic.Uint64
+	counts   [busKeys]atomic.Uint64
+}
+
+func listen(b *testing.B, addr, channel string) *listener {
+	sub := goRedis(b, addr).Subscribe(b.Context(), channel)
+	if _, err := sub.Receive(b.Context()); err != nil {
 		b.Fatal(err)
 	}
+	l := new(listener)
 	var receiver sync.WaitGroup
 	receiver.Go(func() {
 		for {
@@ -154,19 +180,17 @@ func openPubSub(b *testing.B, addr string) bus {
 			}
 			for name := range strings.SplitSeq(msg.Payload, " ") {
 				if key, err := strconv.Atoi(name); err == nil {
-					counts[key].Add(1)
+					l.counts[key].Add(1)
 				}
 			}
+			l.messages.Add(1)
 		}
 	})
 	b.Cleanup(func() {
 		_ = sub.Close()
 		receiver.Wait()
 	})
-	return bus{
-		announce: func(keys []int) error { return rdb.Publish(ctx, "changes", strings.Join(names(keys), " ")).Err() },
-		applied:  func(key int) uint64 { return counts[key].Load() },
-	}
+	return l
 }
 
 func names(keys []int) []string {

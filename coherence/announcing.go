@@ -29,8 +29,8 @@ type Receipt struct {
 // its nonce. The epoch is 0 if there is no entry.
 func (r Receipt) Position() (epoch, number uint64, nonce string) { return r.epoch, r.number, r.nonce }
 
-// Stamp is a number that grows from one announcement of the fleet to the next, also
-// over a loss of history.
+// Stamp is a number that grows from one announced fence of the fleet to the next, also
+// over a loss of history. It is 0 for an announcement without a fence.
 func (r Receipt) Stamp() uint64 { return r.stamp }
 
 // announcing is an announcement under way, of up to maxKeys keys.
@@ -38,7 +38,7 @@ type announcing struct {
 	space   *Space
 	notice  notice // its keys are kept
 	id      string // of the member that this node is
-	stamps  int    // how many it takes; 0 counts as one
+	stamps  int    // how many it takes
 	call    script.Call
 	nonce   string
 	confirm bool
@@ -55,7 +55,10 @@ func (n *Node) prepare(a *announcing) {
 		a.hearing = n.audience.open(a.nonce)
 	}
 	a.call.Script, a.call.Keys = appendScript, n.keys.own()
-	a.call.Args = []any{n.keys.channel, a.nonce, a.notice.append(nil), a.id, a.vantage.registry, max(a.stamps, 1)}
+	a.call.Args = []any{n.keys.channel, a.nonce, a.notice.append(nil)}
+	if a.stamps > 0 || a.id != "" || a.confirm {
+		a.call.Args = append(a.call.Args, a.stamps, a.id, a.vantage.registry)
+	}
 }
 
 // announce runs first and then makes an announcement. The results are those of first.
@@ -99,31 +102,32 @@ func (a *announcing) end() {
 	}
 }
 
-// appended reads APPEND's reply: number, previous nonce, epoch, now, stamp, nodes.
+// appended reads APPEND's reply: number, epoch, stamp, and the nodes if they are to confirm.
 func (n *Node) appended(reply any, a *announcing) (Receipt, error) {
 	answered := n.Now()
 	fields, _ := reply.([]any)
-	if len(fields) < 6 {
+	if len(fields) < 3 || a.confirm && len(fields) < 4 {
 		return Receipt{}, fmt.Errorf("coherence: APPEND answered %v", reply)
 	}
-	number, ok := fields[0].(int64)
-	if !ok {
-		return Receipt{}, fmt.Errorf("coherence: APPEND answered number %v", fields[0])
+	number, ok1 := fields[0].(int64)
+	stamp, ok2 := fields[2].(int64)
+	if !ok1 || !ok2 {
+		return Receipt{}, fmt.Errorf("coherence: APPEND answered number %v, stamp %v", fields[0], fields[2])
 	}
-	epoch := decimal(fields[2])
+	epoch := decimal(fields[1])
 	if epoch != n.history.epoch.Load() {
 		n.wake()
 	}
 	n.counts.announced.Add(1)
 	n.memory.remember(announcement{uint64(number), answered, a.space, a.notice.keys})
-	r := Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: a.nonce, number: uint64(number), epoch: epoch, stamp: decimal(fields[4])}
+	r := Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: a.nonce, number: uint64(number), epoch: epoch, stamp: uint64(stamp)}
 	if a.confirm {
 		if !n.Holds(a.vantage.view) || epoch != a.vantage.view.Epoch && !mutant.ForeignEpoch {
 			n.doubt()
 			return Receipt{}, errSwitched // the registry, fences and leases may have been lost
 		}
 		r.space, r.registry = a.space.name, a.vantage.registry
-		r.answered, r.peers, r.hearing = answered, n.parsePeers(fields[5]), a.hearing
+		r.answered, r.peers, r.hearing = answered, n.parsePeers(fields[3]), a.hearing
 	}
 	return r, nil
 }

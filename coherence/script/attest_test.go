@@ -23,8 +23,9 @@ func (b *bus) attest(name string, sequence, number int64, processes ...any) []st
 	return fields
 }
 
-func (b *bus) announceListed(registry string) ([]any, error) {
-	v, err := b.run.Run(b.ctx, b.append, []string{b.key, b.nodes}, b.prefix(), nonce(), "p", "", registry)
+// announceListed announces to the nodes on a registry and takes stamps.
+func (b *bus) announceListed(registry, nonce string, stamps int) ([]any, error) {
+	v, err := b.run.Run(b.ctx, b.append, []string{b.key, b.nodes}, b.prefix(), nonce, "p", stamps, "", registry)
 	fields, _ := v.([]any)
 	return fields, err
 }
@@ -76,43 +77,48 @@ func appendListed(b *bus) {
 	registry := b.attest("A", 1, 0)[6]
 	b.attest("B", 1, 0)
 	for _, other := range []string{"1", registry + "0"} {
-		if _, err := b.announceListed(other); !redis.HasErrorPrefix(err, "UNLISTED") {
+		if _, err := b.announceListed(other, nonce(), 0); !redis.HasErrorPrefix(err, "UNLISTED") {
 			b.Errorf("on registry %s: %v, want UNLISTED", other, err)
 		}
 	}
 	b.want("n", b.field("n"), "")
-	r, err := b.announceListed(registry)
+	r, err := b.announceListed(registry, nonce(), 0)
 	if err != nil {
 		b.Fatal(err)
 	}
 	got := make(map[any]any)
-	list := r[5].([]any)
+	list := r[3].([]any)
 	for i := 0; i < len(list); i += 2 {
 		got[list[i]] = list[i+1]
 	}
 	b.want("nodes", fmt.Sprint(got), fmt.Sprintf("map[A:%s B:%s]", b.node("l:A"), b.node("l:B")))
 	b.rdb.Del(b.ctx, b.nodes)
-	if _, err := b.announceListed(registry); !redis.HasErrorPrefix(err, "UNLISTED") {
+	if _, err := b.announceListed(registry, nonce(), 0); !redis.HasErrorPrefix(err, "UNLISTED") {
 		b.Errorf("without a registry: %v, want UNLISTED", err)
 	}
 }
 
 func appendStamps(b *bus) {
-	stamp := func() int64 {
-		r, err := b.announceListed("")
+	stamp := func(nonce string, stamps int) int64 {
+		r, err := b.announceListed("", nonce, stamps)
 		if err != nil {
 			b.Fatal(err)
 		}
-		return number(b, r[4].(string))
+		return r[2].(int64)
 	}
-	first := stamp()
+	b.want("none is taken", stamp(nonce(), 0), int64(0))
+	c := nonce()
+	first := stamp(c, 1)
 	if skew := time.Since(time.UnixMicro(first)).Abs(); skew > time.Hour {
 		b.Errorf("stamp %d is %v off the clock", first, skew)
 	}
-	b.wantAbove("the second stamp", stamp(), first)
+	b.want("run twice", stamp(c, 1), first)
+	b.wantAbove("the second stamp", stamp(nonce(), 1), first)
 	future := first + time.Hour.Microseconds()
 	b.rdb.HSet(b.ctx, b.key, "t", future)
-	b.want("after the clock went back", stamp(), future+1)
+	b.want("after the clock went back", stamp(nonce(), 3), future+3)
+	b.want("none is taken", stamp(nonce(), 0), int64(0))
+	b.want("the next", stamp(nonce(), 1), future+4)
 }
 
 func expelStale(b *bus) {

@@ -105,9 +105,8 @@ func load(t testing.TB, file string) *script.Script {
 
 // reply is what APPEND answers.
 type reply struct {
-	n           int64
-	prev, epoch string
-	now         int64
+	n     int64
+	epoch string
 }
 
 func (b *bus) announce(nonce, payload string) reply {
@@ -117,11 +116,11 @@ func (b *bus) announce(nonce, payload string) reply {
 		b.Fatalf("APPEND: %v", err)
 	}
 	f := v.([]any)
-	return reply{f[0].(int64), f[1].(string), f[2].(string), number(b, f[3].(string))}
+	return reply{f[0].(int64), f[1].(string)}
 }
 
 func (b *bus) announceAs(member, nonce, payload string) (any, error) {
-	return b.run.Run(b.ctx, b.append, []string{b.key, b.nodes}, b.prefix(), nonce, payload, member)
+	return b.run.Run(b.ctx, b.append, []string{b.key, b.nodes}, b.prefix(), nonce, payload, 0, member)
 }
 
 func (b *bus) prefix() string { return strings.TrimSuffix(b.key, ":bus") }

@@ -82,8 +82,8 @@ func amount(v float64, metric string) string {
 			}
 		}
 		return digits(v) + " ns"
-	case metric == "keys/s":
-		return digits(v/1e6) + " M keys/s"
+	case metric == "keys/s", metric == "messages/s":
+		return digits(v/1e6) + " M " + metric
 	case metric == "B/entry":
 		return digits(v) + " B"
 	}

@@ -41,11 +41,12 @@ func targets() []target {
 		add(target{group: "Herd", kase: procs.kase, metric: "loads/herd", limit: 1})
 		add(target{group: "Herd", kase: procs.kase, metric: "ns/op", against: "singleflight", limit: procs.limit})
 	}
-	for _, kase := range []string{"rate=200", "rate=5000"} {
+	for _, kase := range []string{"rate=200", "rate=5000", "rate=200/load=reads", "rate=5000/load=reads"} {
 		add(target{group: "Propagation", kase: kase, metric: "p50-ns", against: "goredis-pubsub", limit: 1.15})
 		add(target{group: "Propagation", kase: kase, metric: "p99-ns", against: "goredis-pubsub", limit: 1.15})
 	}
-	add(target{group: "Propagation", kase: "flow=batched", metric: "keys/s", atLeast: true, limit: 4e6})
+	add(target{group: "Propagation", kase: "apply=single", metric: "messages/s", atLeast: true, limit: 0.4e6})
+	add(target{group: "Propagation", kase: "apply=batched", metric: "keys/s", atLeast: true, limit: 4e6})
 	for _, kase := range []string{"callers=1", "callers=64"} {
 		add(target{group: "Update", kase: kase, metric: "ns/op", against: "goredis-2x2-evalsha", limit: 1.25})
 	}

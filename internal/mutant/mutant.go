@@ -43,12 +43,12 @@ var cuts = []cut{
 	{"fencetwice", "fence", `if string.sub(v, i + 1, i + 16) == ARGV[1] then`, `if false then`},
 	{"unfencetwice", "unfence", `if through and string.sub(v, 1, 17) == 'V' .. string.sub(id, 1, 16) then return 1 end`, ``},
 	// APPEND takes anybody's announcement.
-	{"stranger", "append", `  if not live(redis.call('HGET', KEYS[2], 'm:' .. ARGV[4])) then`, `  if false then`},
+	{"stranger", "append", `  if not live(redis.call('HGET', KEYS[2], 'm:' .. (ARGV[5] or ''))) then`, `  if false then`},
 	// APPEND goes ahead on a registry that has lost nodes.
 	{"unlisted", "append", `if not known then`, `if false then`},
 	// EXPEL removes who has attested anew.
 	{"expelblind", "expel", `if ARGV[i + 1] == '' or redis.call('HGET', KEYS[1], at) == ARGV[i + 1] then`, `if true then`},
-	{"appendtwice", "append", `if last == ARGV[2] then`, `if false then`},
+	{"appendtwice", "append", `if last ~= ARGV[2] then`, `if true then`},
 }
 
 func (c cut) apply(source string) string {
