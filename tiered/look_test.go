@@ -92,6 +92,8 @@ func TestReadsShareRoundTrips(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.settle()
+		held := make(chan bool)
+		a.occupy(held)
 		var mu sync.Mutex
 		var asked, trips int
 		a.rdb.AddHook(recorder{func(args []any) {
@@ -109,6 +111,8 @@ func TestReadsShareRoundTrips(t *testing.T) {
 				}
 			})
 		}
+		s.settle() // all of them queue
+		close(held)
 		reads.Wait()
 		if asked < readers || trips > readers/4 {
 			t.Errorf("%d keys were read in %d round trips", asked, trips)
