@@ -32,6 +32,7 @@ type passenger[V any] struct {
 	stamp string      // take: of the value that may be replaced
 	token token.Token // of the lease asked for
 	asked bool        // for the lease
+	gone  bool        // landed, or flying alone
 	out   outcome[V]  // of the load
 	rec   *encoded    // the loaded value as Redis holds it, nil if it is not to be stored
 }
@@ -41,7 +42,10 @@ type outcome[V any] struct {
 	err   error
 }
 
-func (p *passenger[V]) land(v V, err error) { p.call.Land(v, err) }
+func (p *passenger[V]) land(v V, err error) {
+	p.gone = true
+	p.call.Land(v, err)
+}
 
 // start flies the batch in a goroutine of its own. Its context ends when all keys
 // have landed or are waited for by nobody.
@@ -64,10 +68,20 @@ func (b *batch[V]) start(ctx context.Context) {
 	b.cache.running.Go(func() {
 		defer close(b.over)
 		defer cancel()
+		defer b.strand()
 		ctx, done := b.cache.until(ctx)
 		defer done()
 		b.fly(ctx)
 	})
+}
+
+// strand lands those whose goroutine ended on the way: a codec may do that.
+func (b *batch[V]) strand() {
+	for _, p := range b.ready {
+		if !p.gone {
+			p.land(p.out.value, errGoexit)
+		}
+	}
 }
 
 // fly takes the batch through the tiers. Its own leases are filled before it
@@ -87,6 +101,7 @@ func (b *batch[V]) fly(ctx context.Context) {
 	}
 	b.fill(ctx)
 	for _, p := range b.alone {
+		p.gone = true
 		b.cache.running.Add(1)
 		b.cache.launch(ctx, &p.reading, step[V]{do: look})
 	}
@@ -168,75 +183,6 @@ func (b *batch[V]) acquire(ctx context.Context) {
 		}
 	}
 	b.cache.remote.commit(ctx, giveUp...)
-}
-
-// consult asks Redis about passengers, a part at a time, and routes each by the
-// answer. Those without a credible answer are routed past Redis.
-func (b *batch[V]) consult(ctx context.Context, who []*passenger[V], ask func(part []*passenger[V], found func(int, record, error))) {
-	node := b.cache.node
-	for part := range slices.Chunk(who, pipelined) {
-		view, ok := node.View()
-		answers := make([]answer, len(part))
-		if ok {
-			ask(part, func(i int, rec record, err error) { answers[i] = answer{rec, err == nil} })
-			ok = node.Holds(view)
-		}
-		for i, p := range part {
-			p.view = view
-			if ok && answers[i].ok {
-				b.route(ctx, p, answers[i].rec)
-			} else {
-				b.distrust(p)
-			}
-		}
-	}
-}
-
-// answer is what Redis said of one key, if it did.
-type answer struct {
-	rec record
-	ok  bool
-}
-
-func (b *batch[V]) route(ctx context.Context, p *passenger[V], rec record) {
-	next := b.cache.judge(&p.reading, rec)
-	switch next.do {
-	case serve:
-		p.land(b.cache.serve(ctx, &p.reading, next))
-	case bypass:
-		p.call.Seal()
-		p.do = bypass
-		b.fetch = append(b.fetch, p)
-	case hold:
-		if !b.cache.vouches(&p.reading) {
-			b.distrust(p)
-			return
-		}
-		p.do, p.lease = hold, rec.lease
-		b.fetch = append(b.fetch, p)
-	case take:
-		if p.asked {
-			b.alone = append(b.alone, p)
-			return
-		}
-		p.stamp = next.replace
-		b.take = append(b.take, p)
-	case await:
-		b.alone = append(b.alone, p)
-	case distrust:
-		b.distrust(p)
-	}
-}
-
-func (b *batch[V]) distrust(p *passenger[V]) {
-	if b.cache.strong {
-		p.call.Seal()
-		p.do = bypass
-	} else {
-		p.call.Weaken()
-		p.do = distrust
-	}
-	b.fetch = append(b.fetch, p)
 }
 
 // fill loads what has to be loaded in one call and stores what is ours.

@@ -86,10 +86,11 @@
 // # Goroutines
 //
 // Loaders run in goroutines of their own, as do flights that Redis has no value
-// for, batches of GetMany, refreshes, and the renewal of a lease while its load runs.
-// Up to four more send the reads that have queued (on a Cluster, four for each node that
-// was asked); they are started when needed and stay. Close cancels their contexts and waits for all
-// of them. Ristretto has its own and ends them.
+// for, batches of GetMany (one goroutine for each core at most), refreshes, and the
+// renewal of a lease while its load runs. Up to four more send the reads that have
+// queued (on a Cluster, four for each node that was asked); they are started when
+// needed and stay. Close cancels their contexts and waits for all of them. Ristretto
+// has its own and ends them.
 //
 // # Caveats
 //

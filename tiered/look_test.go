@@ -92,6 +92,8 @@ func TestReadsShareRoundTrips(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.settle()
+		held := make(chan bool)
+		a.occupy(held)
 		var mu sync.Mutex
 		var asked, trips int
 		a.rdb.AddHook(recorder{func(args []any) {
@@ -109,6 +111,8 @@ func TestReadsShareRoundTrips(t *testing.T) {
 				}
 			})
 		}
+		s.settle() // all of them queue
+		close(held)
 		reads.Wait()
 		if asked < readers || trips > readers/4 {
 			t.Errorf("%d keys were read in %d round trips", asked, trips)
@@ -263,6 +267,31 @@ func TestCodecEndsItsGoroutine(t *testing.T) {
 		}
 		if err := <-follower; !errors.Is(err, errGoexit) {
 			t.Errorf("the follower: %v, want %v", err, errGoexit)
+		}
+	})
+}
+
+// So does one that decodes for GetMany, where several goroutines do: every key that has
+// no value then has an error.
+func TestCodecEndsTheGoroutineOfABatch(t *testing.T) {
+	gated(t, func(s *stage) {
+		f := fatal{codec.Msgpack(), make(chan bool)}
+		close(f.gate)
+		a, b := s.join(func(c *Config[int]) { c.Codec = f }), s.join()
+		var keys []string
+		for i := range 100 {
+			keys = append(keys, fmt.Sprint(i))
+			s.source.values[keys[i]] = i
+		}
+		if _, err := b.cache.GetMany(s.Context(), keys, s.source.loadMany); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(s.Context(), time.Minute)
+		defer cancel()
+		found, err := a.cache.GetMany(ctx, keys, s.source.loadMany)
+		failed, _ := errors.AsType[*KeysError](err)
+		if len(found) != 0 || failed == nil || len(failed.Failed) != len(keys) || !errors.Is(failed.Failed["7"], errGoexit) {
+			t.Errorf("GetMany = %v, %v", found, err)
 		}
 	})
 }

@@ -119,7 +119,7 @@ func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.I
 	}
 	b := &batch[V]{cache: c, load: load, ready: make([]*passenger[V], 0, len(keys)), over: make(chan struct{})}
 	seats := make(map[string]flight.Seat[V], len(keys))
-	inStep, one := c.leased(now), single(load)
+	inStep, one, places := c.leased(now), single(load), make([]passenger[V], len(keys))
 	for _, key := range keys {
 		if _, twice := seats[key]; twice {
 			continue
@@ -131,7 +131,8 @@ func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.I
 		if !seat.Led {
 			continue
 		}
-		p := &passenger[V]{reading: reading[V]{call: seat.Call, gen: seat.Call.Gen, key: key, hash: hash, load: one, life: life}}
+		p := &places[len(seats)-1]
+		*p = passenger[V]{reading: reading[V]{call: seat.Call, gen: seat.Call.Gen, key: key, hash: hash, load: one, life: life}}
 		if seat.Call.Queued {
 			c.running.Add(1)
 			c.launch(ctx, &p.reading, step[V]{do: look})

@@ -142,7 +142,9 @@ func (f *Fleet) readOwnSource() {
 // ends nobody may cache what was there before.
 func (f *Fleet) commitLate() {
 	writer, key := f.member(1), "slow"
-	f.Ledger.seed(key)
+	if f.Ledger.latest(key) == 0 { // once: a write that is refused announces no version seeded before it
+		f.Ledger.seed(key)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*f.times.Load)
 	defer cancel()
 	_ = f.update(ctx, writer, key, writePlan{end: doubts, late: f.times.Fence / 2}) // judged
