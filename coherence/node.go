@@ -12,18 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
-
-// Instant is a point on the node's monotonic clock, in nanoseconds since Join.
-type Instant int64
-
-// Add returns the instant d later.
-func (t Instant) Add(d time.Duration) Instant { return t + Instant(d) }
-
-// Sub returns the time from u to t.
-func (t Instant) Sub(u Instant) time.Duration { return time.Duration(t - u) }
 
 // A Node is one process's membership of a fleet. Its methods are safe for
 // concurrent use. The package documentation lists its goroutines.
@@ -206,102 +196,6 @@ func (n *Node) Scripts() *script.Runner { return n.data }
 // Config returns the node's configuration with all defaults filled in.
 func (n *Node) Config() Config { return n.cfg }
 
-// Now reads the node's monotonic clock.
-func (n *Node) Now() Instant { return Instant(time.Since(n.base)) }
-
-// Leased reports whether the node has proved itself in step for the instant t:
-// everything announced up to t-MaxStale has been applied here.
-func (n *Node) Leased(t Instant) bool { return int64(t) <= n.lease.Load() }
-
-// extend grants the lease that a probe sent at s has earned (I4).
-func (n *Node) extend(s Instant) {
-	n.lease.Store(max(n.lease.Load(), int64(s.Add(n.clients.lease))))
-	n.stepped.fire()
-}
-
-func (n *Node) dropLease() {
-	n.assured.Store(-1)
-	n.lease.Store(-1)
-}
-
-// State of a node.
-type State uint8
-
-const (
-	Joining State = iota // no proof of being in step so far
-	InStep               // local copies are served
-	Adrift               // the proof has run out: reads go to the source
-)
-
-func (s State) String() string { return [...]string{"joining", "in step", "adrift"}[s] }
-
-// State returns the node's state now.
-func (n *Node) State() State {
-	if n.Leased(n.Now()) {
-		return InStep
-	}
-	if _, joined := n.history.position(); joined {
-		return Adrift
-	}
-	return Joining
-}
-
-// Ready waits until the node is in step. It returns the context's error, or
-// ErrClosed.
-func (n *Node) Ready(ctx context.Context) error {
-	return n.when(ctx, func() bool { return n.Leased(n.Now()) })
-}
-
-// when waits until something holds that a probe may bring about.
-func (n *Node) when(ctx context.Context, holds func() bool) error {
-	for {
-		stepped := n.stepped.wait()
-		if n.closed.Load() {
-			return ErrClosed
-		}
-		if holds() {
-			return nil
-		}
-		select {
-		case <-stepped:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// Settle is Ready for a caller that is about to announce: it waits for at most
-// one Timeout and says ErrAdrift then, so that a dead Redis costs no more. With
-// Config.Warm the node must be known to all others as well.
-func (n *Node) Settle(ctx context.Context) error {
-	return n.settle(ctx, func() bool { return n.Leased(n.Now()) && n.admitted() })
-}
-
-func (n *Node) settle(ctx context.Context, settled func() bool) error {
-	if settled() || mutant.NoSettle {
-		return nil
-	}
-	n.wake()
-	short, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
-	defer cancel()
-	err := n.when(short, settled)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
-		return n.unsettled()
-	}
-	return err
-}
-
-// unsettled says why Settle has waited in vain.
-func (n *Node) unsettled() error {
-	switch {
-	case !n.Leased(n.Now()):
-		return ErrAdrift
-	case n.admitted():
-		return fmt.Errorf("%w: not entered in the registry, or unable to read INFO", ErrAdrift)
-	}
-	return n.strange()
-}
-
 // Close leaves the fleet: it tries failed invalidations once more, ends the
 // node's goroutines and waits for them. It returns an error that counts the
 // invalidations that could not be confirmed, if any. It may be called more than
@@ -366,28 +260,4 @@ func (n *Node) event(e Event) {
 // bounded returns a context for one round trip to Redis.
 func (n *Node) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, n.cfg.Timeout)
-}
-
-// signal is a broadcast to whoever waits now.
-type signal struct {
-	mu sync.Mutex
-	ch chan struct{}
-}
-
-func (s *signal) wait() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ch == nil {
-		s.ch = make(chan struct{})
-	}
-	return s.ch
-}
-
-func (s *signal) fire() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ch != nil {
-		close(s.ch)
-		s.ch = nil
-	}
 }
