@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/tiercache/tiercache/internal/mutant"
@@ -22,23 +21,23 @@ func (c *Cache[V]) renewing(ctx context.Context, locks ...lock) (stop func()) {
 		return func() {}
 	}
 	every := c.cfg.LeaseTTL / 3
-	var turn sync.Mutex // of one renewal at a time
+	turn := make(chan struct{}, 1) // of one renewal at a time; held over a round trip
 	var timer *time.Timer
 	stopped := false
-	turn.Lock()
-	defer turn.Unlock()
+	turn <- struct{}{}
 	timer = time.AfterFunc(every, func() {
-		turn.Lock()
-		defer turn.Unlock()
+		turn <- struct{}{}
 		if !stopped && ctx.Err() == nil {
 			timer.Reset(every)
 			c.remote.renew(ctx, locks)
 		}
+		<-turn
 	})
+	<-turn
 	return func() {
 		timer.Stop()
-		turn.Lock()
-		defer turn.Unlock()
+		turn <- struct{}{}
 		stopped = true
+		<-turn
 	}
 }
