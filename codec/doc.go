@@ -37,8 +37,9 @@
 //     Unknown fields are skipped and missing ones are left zero.
 //   - A type T whose *T has MarshalMsg and UnmarshalMsg, as tinylib/msgp
 //     generates them, is coded by those methods when it is the whole value, at
-//     a third of the time to encode. Inside another value it is not: generate
-//     methods for the outer type. Whether a type has them is found out once.
+//     a third of the time to encode and half of that to decode. Inside another
+//     value it is not: generate methods for the outer type. Whether a type has
+//     them is found out once.
 //   - A [time.Time] keeps its instant to the nanosecond. Its zone and monotonic
 //     reading are lost: it comes back in the local zone, a zero time in UTC.
 //   - An interface field counts as one that can hold a time.Time. In it, maps and
@@ -59,6 +60,8 @@
 // inside of a string is its own business. The raw bytes that UnmarshalMsgpack and
 // msgpack.RawMessage get hold no timestamp: a plain decoder run over them could
 // mistake one for the header of a map, so Decode refuses such data.
+// Decoders that were registered for a type with msgpack.Register are not known to
+// Decode: what they make of a timestamp is their own business as well.
 //
 // A value that contains itself cannot be encoded; msgpack does not notice and
 // overflows the stack. JSON reports it.
