@@ -125,7 +125,7 @@ func feedNode(b *testing.B, addr string) feed {
 		b.Fatal(err)
 	}
 	b.Cleanup(done)
-	for probes := uint64(0); probes != node.Stats().Probes; time.Sleep(50 * time.Millisecond) {
+	for probes := uint64(0); probes != node.Stats().Probes; time.Sleep(50 * time.Millisecond) { // until none comes any more
 		probes = node.Stats().Probes
 	}
 	space, err := node.Space(coherence.SpaceConfig{Name: "changes"})

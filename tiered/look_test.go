@@ -180,6 +180,24 @@ func (a *actor) occupy(held chan bool) {
 	}
 }
 
+// The context of a round trip is tied to the cache's without a goroutine, also where the
+// caller's can be cancelled.
+func TestRoundTripsContextStartsNoGoroutine(t *testing.T) {
+	closing, closed := context.WithCancel(t.Context())
+	defer closed()
+	caller, left := context.WithCancel(t.Context())
+	defer left()
+	const trips = 1000
+	before := runtime.NumGoroutine()
+	for range trips {
+		_, done := context.WithTimeout(lent{closing, caller}, time.Hour)
+		defer done()
+	}
+	if more := runtime.NumGoroutine() - before; more > trips/2 { // others come and go
+		t.Errorf("%d contexts started %d goroutines", trips, more)
+	}
+}
+
 // A shard of a cluster takes no MGET of keys in different slots, and rights may
 // exclude it. It is asked once, and nothing is lost.
 func TestServerWithoutMGET(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 type remote struct {
 	rdb     redis.UniversalClient
 	scripts *shared.Runner
-	calls   *gather.Gatherer[calls] // of scripts, if there is a single server
+	calls   *gather.Gatherer[calls] // of scripts; nil unless there is a single server
 	space   *coherence.Space
 	single  bool        // one server: MGET reads any keys
 	apart   atomic.Bool // it has refused MGET
@@ -46,7 +46,9 @@ func newRemote(node *coherence.Node, name string, lease, fence time.Duration) *r
 		inbox: node.Name(), timeout: node.Config().Timeout,
 		lease: lease, fence: fence,
 	}
-	r.calls = gather.New(callLimits(r.timeout), r.runTogether)
+	if single {
+		r.calls = gather.New(callLimits(r.timeout), r.runTogether)
+	}
 	return r
 }
 

@@ -33,7 +33,7 @@ type calls struct {
 // Who is queued for longer than a Timeout, or after ctx has ended, gets an error and
 // its calls are not sent.
 func (r *remote) each(ctx context.Context, run ...shared.Call) []shared.Result {
-	if !r.single || len(run) > few {
+	if r.calls == nil || len(run) > few {
 		ctx, cancel := r.bounded(ctx)
 		defer cancel()
 		return r.scripts.Each(ctx, run...)
@@ -113,4 +113,8 @@ func (c *calls) weight() (bytes int) {
 }
 
 // close waits for what is under way. Nobody asks any more.
-func (r *remote) close() { r.calls.Close() }
+func (r *remote) close() {
+	if r.calls != nil {
+		r.calls.Close()
+	}
+}

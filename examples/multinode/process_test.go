@@ -95,6 +95,7 @@ func (p *player) noFiles() {
 func TestStory(t *testing.T) {
 	acts, want := "2,7,8", 3
 	if testing.Short() {
+		t.Log("-short: acts 7 and 8 are left out")
 		acts, want = "2", 1
 	}
 	p := startPlayer(t, "-acts", acts, "-json")

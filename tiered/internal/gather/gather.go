@@ -78,7 +78,7 @@ func New[T any](limits Limits, send func(batch []*Request[T]) (bytes int)) *Gath
 // once Ask has returned nil, and not at all once it has returned an error.
 type Request[T any] struct {
 	Value T
-	Ctx   context.Context // of the caller; for its values only
+	Ctx   context.Context // of the caller: for its values, and to see whether it has left
 
 	done chan struct{} // takes one when answered
 	err  error
