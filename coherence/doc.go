@@ -28,7 +28,9 @@
 // delivers entries within a fraction of a millisecond. It may lose them: every
 // Probe (100 ms) the node compares its position with the bus, and fetches from
 // the ring what it missed. A probe sent at s that ends in step extends the
-// node's lease to s + MaxStale. Copies are served under a lease only.
+// node's lease to s + MaxStale. Copies are served under a lease only. Whoever
+// waits for the node makes it probe at once, but not within an eighth of Probe
+// after a probe that failed.
 //
 // Proof of the bound. Let Redis execute the APPEND of a change at T, before
 // Announce returns. A hit at t passed t <= s + MaxStale for a probe sent at s

@@ -3,6 +3,7 @@ package coherence
 import (
 	"bytes"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,6 +132,30 @@ func TestGatedSuspensionDropsLease(t *testing.T) {
 		step.Store(0)
 		pass(a.cfg.Probe)
 		wantState(w, a.Node, Adrift)
+	})
+}
+
+// A thousand writers wait for a node to be in step, and each of them wakes the prober.
+// Redis is loading its data: it is asked a few times for each Probe, no more.
+func TestGatedRefusalIsNotHurried(t *testing.T) {
+	inBubble(t, func(w *world) {
+		m := w.join()
+		w.redis.SetError("LOADING Redis is loading the dataset in memory")
+		pass(2 * DefaultMaxStale)
+		before := m.Stats().ProbeFailures
+		var waiting sync.WaitGroup
+		for range 1000 {
+			waiting.Go(func() { _ = m.Settle(w.Context()) })
+			pass(time.Millisecond)
+		}
+		waiting.Wait()
+		most := uint64(rest * (time.Second + DefaultTimeout) / DefaultProbe)
+		if failed := m.Stats().ProbeFailures - before; failed < 2 || failed > most {
+			w.Errorf("%d probes failed in %v, want 2 to %d", failed, time.Second+DefaultTimeout, most)
+		}
+		w.redis.SetError("")
+		pass(2 * DefaultProbe)
+		wantState(w, m.Node, InStep)
 	})
 }
 

@@ -323,3 +323,23 @@ func TestGatedI1AnnouncementsToADemotedMaster(t *testing.T) {
 		}
 	})
 }
+
+// A member whose membership has ended cannot make again what a process that takes over
+// has lost. It asks whether the others can at the pace of probes, not as fast as Redis
+// answers.
+func TestGatedStrangerDoesNotHurry(t *testing.T) {
+	inWarmBubble(t, func(w *warmWorld) {
+		w.announce(w.bs, "key")
+		w.b.members.mandate.Store(nil)
+		w.goBack()
+		before := w.b.Stats().ProbeFailures
+		pass(time.Second)
+		if failed, most := w.b.Stats().ProbeFailures-before, uint64(time.Second/DefaultProbe)+2; failed < 2 || failed > most {
+			w.Errorf("%d probes failed in a second, want 2 to %d", failed, most)
+		}
+		pass(DefaultProbe)
+		wantState(w, w.b.Node, Adrift)
+		pass(2 * DefaultMaxStale)
+		w.wantKept(w.b, false)
+	})
+}

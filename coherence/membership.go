@@ -71,8 +71,9 @@ func (n *Node) strange() error {
 // expel forgets a membership that Redis does not know any more; the prober asks
 // for a new one, under a new name.
 func (n *Node) expel() {
-	n.members.mandate.Store(nil)
-	n.wake()
+	if n.members.mandate.Swap(nil) != nil || mutant.ExpelAgain {
+		n.wake() // else it is asking already, and may be here because it was refused again
+	}
 }
 
 // isStranger reports whether an announcement was refused for want of a membership.

@@ -54,6 +54,11 @@ func isPassing(err error) bool {
 	return false
 }
 
+// rest is the part of Probe that passes between a probe that failed and the next:
+// those who wait for the node wake it all the time, and a Redis that refuses, or is
+// loading its data, is not to be asked as fast as it can answer.
+const rest = 8
+
 // probeLoop proves the node in step every Probe, and at once when woken.
 func (n *Node) probeLoop(ctx context.Context) {
 	timer := time.NewTimer(0)
@@ -72,6 +77,9 @@ func (n *Node) probeLoop(ctx context.Context) {
 		n.prober.failure.Store(&err)
 		n.report(err)
 		timer.Reset(n.cfg.Probe)
+		if err != nil && !mutant.Restless {
+			pause(ctx, n.cfg.Probe/rest)
+		}
 	}
 }
 
@@ -156,7 +164,7 @@ func (n *Node) probe(ctx context.Context) error {
 		return n.fork(ctx, r, verdict)
 	case unclear:
 		n.wake()
-		return nil
+		return errUnclear
 	}
 	n.prober.proved, n.prober.forked = s, false
 	n.extend(s)
@@ -165,6 +173,8 @@ func (n *Node) probe(ctx context.Context) error {
 	}
 	return n.attend(ctx, r.version)
 }
+
+var errUnclear = errors.New("coherence: the bus moved on during the probe")
 
 // void adopts the reported position and voids every copy of this node, in this
 // order: a load that took its generation after the flush must not hold a value

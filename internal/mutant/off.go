@@ -83,6 +83,7 @@ const (
 	Deaf       = false // a subscription that delivers nothing is kept
 	Suspended  = false // a suspension of the machine is not noticed
 	StampBlind = false // a stamp taken adrift is valid (I3)
+	Restless   = false // probes that fail follow each other as fast as Redis answers
 	ClockLate  = false // the Redis clock is taken for what it was when the reply arrived (I17)
 
 	// Acknowledged announcements.
@@ -117,6 +118,7 @@ const (
 	NoRepeat      = false // announcements that were lost are not made again (I11)
 	NoReports     = false // a node does not wait for the others to report (I11)
 	NoHeal        = false // announcements made to a demoted master are not made again (I1)
+	ExpelAgain    = false // a node that is no member probes at once whenever it is told so
 
 	// Auditing.
 	AuditEarly  = false // a copy is judged before MaxStale has passed

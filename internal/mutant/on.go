@@ -88,6 +88,7 @@ var (
 	Deaf       = is("deaf")
 	Suspended  = is("suspended")
 	StampBlind = is("stampblind")
+	Restless   = is("restless")
 	ClockLate  = is("clocklate")
 
 	// Acknowledged announcements.
@@ -122,6 +123,7 @@ var (
 	NoRepeat      = is("norepeat")
 	NoReports     = is("noreports")
 	NoHeal        = is("noheal")
+	ExpelAgain    = is("expelagain")
 
 	// Auditing.
 	AuditEarly  = is("auditearly")

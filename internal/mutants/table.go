@@ -106,6 +106,7 @@ var table = []mutation{
 	{"suspended", "", "coherence", "^TestGatedSuspensionDropsLease$"},
 	{"stampblind", "I3", "coherence", "^TestGatedI3StampTakenAdrift$"},
 	{"announceacross", "I7", "coherence", "^TestGatedI7AnnouncementAcrossProcesses$"},
+	{"restless", "", "coherence", "^TestGatedRefusalIsNotHurried$"},
 	{"clocklate", "I17", "coherence", "^TestGatedI17RedisClockIsBounded$"},
 
 	// Acknowledged announcements.
@@ -145,6 +146,7 @@ var table = []mutation{
 	{"norepeat", "I11", "coherence", "^TestGatedI11LostAnnouncementIsRepeated$"},
 	{"noreports", "I11", "coherence", "^TestGatedI11SilentMemberVoids$"},
 	{"noheal", "I1", "coherence", "^TestGatedI1AnnouncementsToADemotedMaster$"},
+	{"expelagain", "", "coherence", "^TestGatedStrangerDoesNotHurry$"},
 
 	// Auditing.
 	{"auditearly", "", "tiered", "^TestGatedAuditWaitsForTheBound$"},

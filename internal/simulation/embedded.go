@@ -21,6 +21,7 @@ type embedded struct {
 	admin  *redis.Client
 
 	mu    sync.Mutex
+	pulse pulse
 	saved redistest.Snapshot
 	lost  float64 // share of announcements
 	dice  *rand.Rand
@@ -38,13 +39,14 @@ func NewEmbedded(seed uint64) (Rig, error) {
 	return r, nil
 }
 
-// intercept loses announcements: PUBLISH runs inside of scripts only.
+// intercept counts commands, and loses announcements: PUBLISH runs inside of scripts only.
 func (r *embedded) intercept(c *server.Peer, cmd string, args ...string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pulse.beat(cmd)
 	if cmd != "PUBLISH" || len(args) == 0 || !strings.HasSuffix(args[0], ":bus") {
 		return false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if r.lost == 0 || r.dice.Float64() >= r.lost {
 		return false
 	}
