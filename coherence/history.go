@@ -26,13 +26,6 @@ type history struct {
 	past   [remembered]position
 }
 
-// report is what a probe read from Redis.
-type report struct {
-	at      position
-	epoch   uint64 // 0: missing
-	version uint64 // of the list of members; see membership
-}
-
 // verdict says how a report relates to what this node has applied.
 type verdict uint8
 
