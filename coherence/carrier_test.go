@@ -1,11 +1,16 @@
 package coherence
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Nobody waits for company: one announcement takes one round trip, and the next one
@@ -24,6 +29,52 @@ func TestAloneIsNotDelayed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A hook of the client that panics takes its caller along, and no slot.
+func TestPanicGivesTheSlotUp(t *testing.T) {
+	inBubble(t, func(w *world) {
+		m := w.join()
+		s := m.openSpace(w, "s")
+		var hook panicking
+		m.rdb.AddHook(&hook)
+		ctx, cancel := context.WithTimeout(w.Context(), DefaultTimeout)
+		defer cancel()
+		hook.on.Store(true)
+		for range slots + 1 {
+			func() {
+				defer func() {
+					if got := recover(); got != errHook {
+						w.Errorf("Announce panics with %v, want %v", got, errHook)
+					}
+				}()
+				_ = s.Announce(ctx, "k")
+			}()
+		}
+		hook.on.Store(false)
+		if err := s.Announce(ctx, "k"); err != nil {
+			w.Errorf("Announce: %v", err)
+		}
+	})
+}
+
+var errHook = errors.New("a hook")
+
+type panicking struct{ on atomic.Bool }
+
+func (p *panicking) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (p *panicking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if p.on.Load() && strings.HasPrefix(cmd.Name(), "eval") {
+			panic(errHook)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (p *panicking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }
 
 // What queues is cut into entries of maxKeys keys.

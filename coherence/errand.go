@@ -30,8 +30,8 @@ type outcome struct {
 // wait as well. If ctx ends before the errand was sent it never is.
 func (s *Space) carry(ctx context.Context, e *errand) outcome {
 	if s.carrier.board(e) {
+		defer s.handOver() // also if a hook of the client panics
 		s.dispatch(ctx, []*errand{e})
-		s.handOver()
 		return e.out
 	}
 	select {
