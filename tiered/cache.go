@@ -18,19 +18,20 @@ import (
 // A Cache keeps records of one kind in two tiers: this process's memory and
 // Redis. Its methods are safe for concurrent use.
 type Cache[V any] struct {
-	node    *coherence.Node
-	space   *coherence.Space
-	auditor *auditor[V]   // nil: off; every hit asks, and has read the fields beside it
-	bound   time.Duration // MaxStale
-	strong  bool          // not Bounded: reads need an assurance
-	window  time.Duration // for how long after a load a copy is served without a lease
-	cfg     Config[V]
-	local   *local[V]
-	remote  *remote
-	looks   *looks
-	source  source
-	flights flight.Group[V]
-	counts  counters
+	node     *coherence.Node
+	space    *coherence.Space
+	auditor  *auditor[V]   // nil: off; every hit asks, and has read the fields beside it
+	bound    time.Duration // MaxStale
+	strong   bool          // not Bounded: reads need an assurance
+	window   time.Duration // for how long after a load a copy is served without a lease
+	cfg      Config[V]
+	local    *local[V]
+	remote   *remote
+	looks    *looks
+	source   source
+	flights  flight.Group[V]
+	forecast forecast
+	counts   counters
 
 	refreshing sync.Map // keys being refreshed by this process
 

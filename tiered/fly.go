@@ -72,7 +72,7 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V], next step[V]) (V, err
 		var ok bool
 		switch next.do {
 		case look:
-			rec, ok = c.look(ctx, r)
+			rec, ok = c.first(ctx, r)
 		case serve:
 			return c.serve(ctx, r, next)
 		case bypass:
@@ -108,6 +108,24 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V], next step[V]) (V, err
 	}
 }
 
+// first asks Redis what is there, or for the lease at once if that is likely to be
+// nothing, and a place at the source is free.
+func (c *Cache[V]) first(ctx context.Context, r *reading[V]) (record, bool) {
+	if c.forecast.miss() && !r.admitted && c.source.tryEnter() {
+		r.admitted = true
+		rec, ok := c.take(ctx, r, "")
+		if ok {
+			c.forecast.note(rec.kind == mine)
+		}
+		return rec, ok
+	}
+	rec, ok := c.look(ctx, r)
+	if ok {
+		c.forecast.note(rec.kind == absent)
+	}
+	return rec, ok
+}
+
 // believe asks Redis and drops the answer if its history changed meanwhile: a
 // restarted server may answer with what was invalidated long ago.
 func (c *Cache[V]) believe(r *reading[V], ask func() (record, error)) (record, bool) {
@@ -122,6 +140,9 @@ func (c *Cache[V]) believe(r *reading[V], ask func() (record, error)) (record, b
 
 // take asks for the lease.
 func (c *Cache[V]) take(ctx context.Context, r *reading[V], replace string) (record, bool) {
+	if !c.asks(r.key, c.node.Now()) && !mutant.TakeAnyway {
+		return record{}, false
+	}
 	t := token.New()
 	rec, ok := c.believe(r, func() (record, error) {
 		recs, err := c.remote.acquire(ctx, []string{r.key}, []token.Token{t}, []string{replace})

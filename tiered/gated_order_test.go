@@ -169,3 +169,20 @@ func TestGatedI14UnconfirmedIsBypassed(t *testing.T) {
 		b.want(2, "the retry was confirmed")
 	})
 }
+
+// I14. The same by a read that expects to find nothing and asks for the lease at once.
+func TestGatedI14UnconfirmedIsNotAskedFor(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		a.want(1, "fills Redis")
+		b.fail("INVAL")
+		s.source.set(2)
+		if err := b.cache.Invalidate(s.Context(), key); !errors.Is(err, ErrUnconfirmed) {
+			s.Fatalf("Invalidate: %v, want ErrUnconfirmed", err)
+		}
+		b.cache.forecast.missed.Store(always)
+		b.want(2, "the journal holds the key")
+		b.disarm()
+		time.Sleep(bound)
+	})
+}

@@ -152,7 +152,7 @@ func (c *Cache[V]) lead(ctx context.Context, seat flight.Seat[V], r *reading[V])
 		seat.Call.Land(v, ErrClosed)
 		return v, ErrClosed
 	}
-	if seat.Call.Queued {
+	if seat.Call.Queued || c.forecast.miss() {
 		c.launch(ctx, r, step[V]{do: look})
 		return seat.Wait(ctx)
 	}
@@ -165,6 +165,9 @@ func (c *Cache[V]) lead(ctx context.Context, seat flight.Seat[V], r *reading[V])
 	}()
 	r.began = c.node.Now() // after the generation: see Audit
 	rec, ok := c.look(ctx, r)
+	if ok {
+		c.forecast.note(rec.kind == absent)
+	}
 	next := c.judged(r, rec, ok)
 	if next.do == serve {
 		return c.serve(ctx, r, next)

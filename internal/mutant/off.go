@@ -27,6 +27,7 @@ const (
 	StampAny      = false // a local copy stands for a record with another stamp (I1)
 	QueueBlind    = false // what has queued is sent although the lease has run out meanwhile
 	CallAbandoned = false // calls of scripts are sent after who asked for them has given up
+	TakeAnyway    = false // the lease is asked for where Redis is not to be asked (I14)
 	LoneLate      = false // a read whose deadline is near sends for itself, and waits for the answer
 
 	// Loading.

@@ -32,6 +32,7 @@ var (
 	StampAny      = is("stampany")
 	QueueBlind    = is("queueblind")
 	CallAbandoned = is("callabandoned")
+	TakeAnyway    = is("takeanyway")
 	LoneLate      = is("lonelate")
 
 	// Loading.

@@ -34,6 +34,7 @@ var table = []mutation{
 	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
 	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
 	{"callabandoned", "", "tiered", "^TestGatedAbandonedCallIsNotSent$"},
+	{"takeanyway", "I14", "tiered", "^TestGatedI14UnconfirmedIsNotAskedFor$"},
 	{"lonelate", "", "tiered", "^TestGatedDeadlineOfALoneRead$"},
 
 	// Loading.

@@ -109,12 +109,17 @@ func fit(ctx context.Context, sentinel, replica *Server) error {
 	if err != nil {
 		return err
 	}
+	state := "not at all"
 	for _, r := range known {
-		if net.JoinHostPort(r["ip"], r["port"]) == replica.Addr() && r["flags"] == "slave" && r["master-link-status"] == "ok" {
+		if net.JoinHostPort(r["ip"], r["port"]) != replica.Addr() {
+			continue
+		}
+		if r["flags"] == "slave" && r["master-link-status"] == "ok" {
 			return nil
 		}
+		state = fmt.Sprintf("as %s, link to its master %s", r["flags"], r["master-link-status"])
 	}
-	return fmt.Errorf("redistest: sentinel %s does not know %s as a healthy replica", sentinel.Addr(), replica.Addr())
+	return fmt.Errorf("redistest: sentinel %s does not know %s as a healthy replica, but %s", sentinel.Addr(), replica.Addr(), state)
 }
 
 // Masters returns the master of each shard, in the order of their slots, as the first node that answers sees it.
