@@ -56,10 +56,13 @@ func (b *batch[V]) judge(ctx context.Context, p *passenger[V], rec record) way {
 	return way{next.do, next.replace, next.found.lease}
 }
 
+// share is how many records make work for a core: to decode them takes 100 us, and
+// fewer are not worth a switch.
+const share = 48
+
 // spread calls do for each number below n, on as many cores as are free if there is
 // work for them: to decode a part takes most of the time of a read of many keys.
 func spread(n int, do func(i int)) {
-	const share = 16 // decoding so many takes 50 us, starting a goroutine a few
 	var next atomic.Int64
 	work := func() {
 		for i := next.Add(1); i <= int64(n); i = next.Add(1) {

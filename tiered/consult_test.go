@@ -10,7 +10,7 @@ import (
 
 // Every number gets its turn once.
 func TestSpread(t *testing.T) {
-	for _, n := range []int{0, 1, 15, 16, 33, 1000} {
+	for _, n := range []int{0, 1, share, 2*share, 2*share + 1, 1000} {
 		turns := make([]atomic.Int32, n)
 		spread(n, func(i int) { turns[i].Add(1) })
 		for i := range turns {
@@ -27,7 +27,7 @@ func TestSpreadOverCores(t *testing.T) {
 	synctest.Test(t, func(*testing.T) {
 		var both sync.WaitGroup
 		both.Add(2)
-		spread(32, func(i int) {
+		spread(2*share, func(i int) {
 			if i < 2 {
 				both.Done()
 				both.Wait()

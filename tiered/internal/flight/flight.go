@@ -250,7 +250,10 @@ func (s Seat[T]) Wait(ctx context.Context) (T, error) {
 		ctx = context.WithoutCancel(ctx)
 	}
 	done := s.done
-	if done == nil {
+	if done == nil { // it has led: the flight has landed most of the time
+		if v, landed, err := s.Call.outcome(); landed {
+			return v, err
+		}
 		done = s.Call.ended()
 	}
 	select {
