@@ -10,7 +10,7 @@ import (
 
 // Every number gets its turn once.
 func TestSpread(t *testing.T) {
-	for _, n := range []int{0, 1, share, 2*share, 2*share + 1, 1000} {
+	for _, n := range []int{0, 1, share, 2 * share, 2*share + 1, 1000} {
 		turns := make([]atomic.Int32, n)
 		spread(n, func(i int) { turns[i].Add(1) })
 		for i := range turns {
