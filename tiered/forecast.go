@@ -9,23 +9,21 @@ import "sync/atomic"
 //
 // Reads that end at the same time may lose each other's notes, which moves it later.
 type forecast struct {
-	missed atomic.Int32 // share of the last reads
+	missed atomic.Int32 // of the last reads, up to allMissed
 }
 
-const (
-	always = 1 << 12 // the whole share
-	memory = 16      // reads for which a note counts, roughly
-)
+// allMissed stands for every read.
+const allMissed = 1 << 12
 
 // miss reports whether three in four of the last reads found nothing.
-func (f *forecast) miss() bool { return f.missed.Load() > always*3/4 }
+func (f *forecast) miss() bool { return f.missed.Load() > allMissed*3/4 }
 
 // note tells what a read has found at first.
 func (f *forecast) note(missed bool) {
-	share := f.missed.Load()
-	towards := -share
+	const last = 16 // reads that weigh, roughly
+	share, now := f.missed.Load(), int32(0)
 	if missed {
-		towards = always - share
+		now = allMissed
 	}
-	f.missed.Store(share + towards/memory)
+	f.missed.Store(share + (now-share)/last)
 }

@@ -180,7 +180,7 @@ func TestGatedI14UnconfirmedIsNotAskedFor(t *testing.T) {
 		if err := b.cache.Invalidate(s.Context(), key); !errors.Is(err, ErrUnconfirmed) {
 			s.Fatalf("Invalidate: %v, want ErrUnconfirmed", err)
 		}
-		b.cache.forecast.missed.Store(always)
+		b.cache.forecast.missed.Store(allMissed)
 		b.want(2, "the journal holds the key")
 		b.disarm()
 		time.Sleep(bound)
