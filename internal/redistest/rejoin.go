@@ -42,33 +42,30 @@ func (s *Sentinel) Promoted(ctx context.Context, former *Server) error {
 }
 
 // Rejoin starts the server of the pair that is down, if one is, and waits until the one that is not the master is
-// its replica, holds its data, and is known to every sentinel as fit for the next failover.
+// its replica, holds its data, and is known to every sentinel as fit for the next failover. The sentinels may change
+// their minds meanwhile: on a busy machine a master is silent for a second now and then.
 func (s *Sentinel) Rejoin(ctx context.Context) error {
-	master, err := s.Current(ctx)
-	if err != nil {
-		return err
-	}
-	replica := s.other(master)
-	host, port, err := net.SplitHostPort(master.Addr())
-	if err != nil {
-		return err
-	}
-	if replica.Pid() == 0 {
-		if err := replica.RestartWith("--replicaof", host, port); err != nil {
+	return poll(ctx, func() error {
+		master, err := s.Current(ctx)
+		if err != nil {
 			return err
 		}
-	}
-	if err := poll(ctx, func() error {
-		return errors.Join(plays(ctx, replica, "slave"), replicates(ctx, replica))
-	}); err != nil {
-		return err
-	}
-	for _, node := range s.sentinels {
-		if err := poll(ctx, func() error { return fit(ctx, node, replica) }); err != nil {
-			return err
+		replica := s.other(master)
+		if replica.Pid() == 0 {
+			host, port, err := net.SplitHostPort(master.Addr())
+			if err != nil {
+				return err
+			}
+			if err := replica.RestartWith("--replicaof", host, port); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		errs := []error{plays(ctx, replica, "slave"), replicates(ctx, replica)}
+		for _, node := range s.sentinels {
+			errs = append(errs, fit(ctx, node, replica))
+		}
+		return errors.Join(errs...)
+	})
 }
 
 func (s *Sentinel) other(server *Server) *Server {
@@ -109,7 +106,11 @@ func fit(ctx context.Context, sentinel, replica *Server) error {
 	if err != nil {
 		return err
 	}
-	state := "not at all"
+	master, err := rdb.Master(ctx, masterName).Result()
+	if err != nil {
+		return err
+	}
+	state := fmt.Sprintf("%d others, of %s:%s, which is %s", len(known), master["ip"], master["port"], master["flags"])
 	for _, r := range known {
 		if net.JoinHostPort(r["ip"], r["port"]) != replica.Addr() {
 			continue
