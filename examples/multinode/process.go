@@ -16,7 +16,7 @@ import (
 
 const (
 	callLimit = 20 * time.Second // longest call of a node
-	stopLimit = 6 * time.Second  // then a node that does not end is killed
+	stopLimit = 20 * time.Second // then a node that does not end is killed
 )
 
 // process is a node as the director holds it.
