@@ -111,14 +111,19 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V], next step[V]) (V, err
 // first asks Redis what is there, or for the lease at once if that is likely to be
 // nothing, and a place at the source is free.
 func (c *Cache[V]) first(ctx context.Context, r *reading[V]) (record, bool) {
-	if c.forecast.miss() && !r.admitted && c.source.tryEnter() {
-		r.admitted = true
-		rec, ok := c.take(ctx, r, "")
-		if ok {
-			c.forecast.note(rec.kind == mine)
-		}
-		return rec, ok
+	if !c.forecast.miss() || !c.source.tryEnter() {
+		return c.firstLook(ctx, r)
 	}
+	r.admitted = true
+	rec, ok := c.take(ctx, r, "")
+	if ok {
+		c.forecast.note(rec.kind == mine)
+	}
+	return rec, ok
+}
+
+// firstLook is look for a reading that has not asked Redis so far.
+func (c *Cache[V]) firstLook(ctx context.Context, r *reading[V]) (record, bool) {
 	rec, ok := c.look(ctx, r)
 	if ok {
 		c.forecast.note(rec.kind == absent)

@@ -164,10 +164,7 @@ func (c *Cache[V]) lead(ctx context.Context, seat flight.Seat[V], r *reading[V])
 		}
 	}()
 	r.began = c.node.Now() // after the generation: see Audit
-	rec, ok := c.look(ctx, r)
-	if ok {
-		c.forecast.note(rec.kind == absent)
-	}
+	rec, ok := c.firstLook(ctx, r)
 	next := c.judged(r, rec, ok)
 	if next.do == serve {
 		return c.serve(ctx, r, next)
