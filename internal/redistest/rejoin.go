@@ -43,7 +43,7 @@ func (s *Sentinel) Promoted(ctx context.Context, former *Server) error {
 
 // Rejoin starts the server of the pair that is down, if one is, and waits until the one that is not the master is
 // its replica, holds its data, and is known to every sentinel as fit for the next failover. The sentinels may change
-// their minds meanwhile: on a busy machine a master is silent for a second now and then.
+// their minds meanwhile, should the machine keep a master from answering for some seconds.
 func (s *Sentinel) Rejoin(ctx context.Context) error {
 	return poll(ctx, func() error {
 		master, err := s.Current(ctx)

@@ -17,10 +17,15 @@ const (
 	masterName = "tiercache"
 	sentinels  = 3
 	quorum     = 2
+
+	// downAfter is in milliseconds. A sentinel pings a server that it has just come to know as master
+	// for the first time after a second: with a second here, some of the promoted were found down at
+	// once, and replaced.
+	downAfter = 2000
 )
 
 // Sentinel is a master, its replica and three sentinels with a quorum of two, all local processes. A
-// master that is silent for a second counts as down.
+// master that is silent for two seconds counts as down.
 type Sentinel struct {
 	master, replica *Server
 	sentinels       []*Server
@@ -133,9 +138,9 @@ func (s *Sentinel) sentinelCommand(port int, dir string) ([]string, error) {
 bind 127.0.0.1
 dir %q
 sentinel monitor %[3]s 127.0.0.1 %[4]d %[5]d
-sentinel down-after-milliseconds %[3]s 1000
+sentinel down-after-milliseconds %[3]s %[6]d
 sentinel failover-timeout %[3]s 5000
-`, port, dir, masterName, s.master.Port(), quorum)
+`, port, dir, masterName, s.master.Port(), quorum, downAfter)
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, fmt.Errorf("redistest: %w", err)
 	}
