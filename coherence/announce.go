@@ -24,7 +24,8 @@ import (
 // is returned; ErrClosed if the node was closed meanwhile, and nothing will
 // announce them. A key of more than MaxKey bytes is an error and nothing is
 // done. The context bounds the wait, not the work: a change that was made must
-// be announced. If it ends while nodes have still to confirm, ErrUnheard is
+// be announced. Cancelled while Redis is asked, it may take Config.Timeout to end the
+// wait; deadlines are kept. If it ends while nodes have still to confirm, ErrUnheard is
 // returned.
 func (s *Space) Announce(ctx context.Context, keys ...string) error {
 	_, err := s.AnnounceAll(ctx, keys, s.acked)
@@ -97,7 +98,7 @@ func release(n *Node, made []Receipt) {
 // one that took over in between may lack what its predecessor erased.
 func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
 	if !confirm && s.erase == nil && len(keys) <= maxKeys {
-		out := s.carry(ctx, &errand{first: s.erasures(keys), keys: keys})
+		out := s.carry(ctx, errand{first: s.erasures(keys), keys: keys})
 		return []Receipt{out.receipt}, out.err
 	}
 	id, err := s.node.voice()
@@ -167,7 +168,7 @@ type Fence struct {
 // round trip where the client allows it, and drops the copy here. It is of use
 // to packages of this module only: first is a fence.
 func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key string, fence Fence) (any, Receipt, error) {
-	e := &errand{first: []script.Call{first}, keys: []string{key}, fence: true}
+	e := errand{first: []script.Call{first}, keys: []string{key}, fence: true}
 	if !fence.Confirm {
 		out := s.carry(ctx, e)
 		return out.reply, out.receipt, out.err
@@ -181,7 +182,7 @@ func (s *Space) AnnounceBehind(ctx context.Context, first script.Call, key strin
 		return nil, Receipt{}, err
 	}
 	form.notice.fence, form.notice.life = fence.Token, fence.Life
-	s.post(ctx, s.node.data, form, []*errand{e})
+	s.post(ctx, s.node.data, form, []*errand{&e})
 	return e.out.reply, e.out.receipt, e.out.err
 }
 

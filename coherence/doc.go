@@ -161,6 +161,8 @@
 //   - the pinger, one per subscription: a silent connection is a dead one
 //   - the journal: repeats invalidations that Redis did not confirm
 //   - the confirmer: tells writers what this node has applied
+//   - up to four senders for each space, once announcements have queued; ended by
+//     Space.Close too
 //
 // and the go-redis client that carries the probe, whose connections are apart
 // from the caller's pool: a pool under load must not cost the lease.

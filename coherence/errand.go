@@ -2,11 +2,15 @@ package coherence
 
 import (
 	"context"
-	"runtime"
+	"errors"
 
+	"github.com/tiercache/tiercache/internal/gather"
 	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
+
+// slots is how many entries of one space are on their way at once.
+const slots = 4
 
 // An errand is an announcement of at most maxKeys keys that may share an entry of the
 // bus with others.
@@ -15,8 +19,7 @@ type errand struct {
 	keys  []string
 	fence bool // of a write: it has a stamp of its own
 
-	out  outcome
-	done chan struct{} // closed when out is set; nil: its caller sends it
+	out outcome
 }
 
 // outcome is what an errand's caller gets.
@@ -26,70 +29,50 @@ type outcome struct {
 	err     error
 }
 
+func (s *Space) gatherErrands() {
+	limits := gather.Limits{Slots: slots, Most: maxKeys, Time: s.node.cfg.Timeout}
+	s.errands = gather.New(limits, s.dispatch)
+}
+
 // carry sends an errand: at once if a slot is free, else together with those that
 // wait as well. If ctx ends before the errand was sent it never is.
-func (s *Space) carry(ctx context.Context, e *errand) outcome {
-	if s.carrier.board(e) {
-		defer s.handOver() // also if a hook of the client panics
-		s.dispatch(ctx, []*errand{e})
-		return e.out
+func (s *Space) carry(ctx context.Context, e errand) outcome {
+	q := gather.NewRequest[errand]()
+	q.Value, q.Weight = e, len(e.keys)
+	switch err := s.errands.Ask(ctx, q); {
+	case errors.Is(err, gather.ErrClosed):
+		return outcome{err: ErrClosed}
+	case err != nil:
+		return outcome{err: err} // q is not ours any more
 	}
-	select {
-	case <-e.done:
-		return e.out
-	case <-ctx.Done():
-		s.carrier.leave(e)
-		return outcome{err: context.Cause(ctx)}
-	}
-}
-
-// handOver gives a slot to those who wait, if anybody does.
-func (s *Space) handOver() {
-	batch := s.carrier.next()
-	if batch == nil {
-		return
-	}
-	if !s.node.spawn(func() {
-		for ; batch != nil; batch = s.carrier.next() {
-			s.dispatch(context.Background(), batch) // a caller that gives up takes nobody along
-			finish(batch)
-			runtime.Gosched() // those answered may have more: a longer queue makes a better batch
-		}
-	}) {
-		for ; batch != nil; batch = s.carrier.next() {
-			for _, e := range batch {
-				e.out.err = ErrClosed
-			}
-			finish(batch)
-		}
-	}
-}
-
-func finish(batch []*errand) {
-	for _, e := range batch {
-		close(e.done)
-	}
+	return q.Value.out
 }
 
 // dispatch sends a batch that nobody is to confirm.
-func (s *Space) dispatch(ctx context.Context, batch []*errand) {
+func (s *Space) dispatch(batch []*gather.Request[errand]) (bytes int) {
+	errands := make([]*errand, len(batch))
+	for i, q := range batch {
+		errands[i] = &q.Value
+	}
 	id, err := s.node.voice()
 	if err != nil {
-		for _, e := range batch {
+		for _, e := range errands {
 			e.out.err = err
 		}
-		return
+		return 0
 	}
 	view, _ := s.node.View()
-	s.post(ctx, s.node.data, announcing{space: s, id: id}, batch)
+	// One that gives up while it is sent takes nobody along.
+	s.post(context.WithoutCancel(batch[0].Ctx), s.node.data, announcing{space: s, id: id}, errands)
 	if s.node.Holds(view) || mutant.AnnounceAcross {
-		return
+		return 0
 	}
-	for _, e := range batch {
+	for _, e := range errands {
 		if e.out.err == nil && !e.fence { // who fences looks at the view after the write
 			e.out.err = errSwitched
 		}
 	}
+	return 0
 }
 
 // post runs what comes first in a batch and announces all its keys behind it, in one

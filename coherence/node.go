@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -203,9 +205,12 @@ func (n *Node) Config() Config { return n.cfg }
 func (n *Node) Close() error {
 	n.closing.Do(func() {
 		unconfirmed := n.journal.close()
-		n.shut()
+		spaces := n.shut()
 		n.stepped.fire()
 		n.cancel()
+		for _, s := range spaces {
+			s.errands.Close()
+		}
 		n.ended.Wait()
 		n.dropLease()
 		n.unlist(context.Background())
@@ -216,22 +221,12 @@ func (n *Node) Close() error {
 	return n.result
 }
 
-// shut lets nobody open spaces and start goroutines any more.
-func (n *Node) shut() {
+// shut lets nobody open spaces any more, and returns those that are open.
+func (n *Node) shut() []*Space {
 	n.spacesMu.Lock()
 	defer n.spacesMu.Unlock()
 	n.closed.Store(true)
-}
-
-// spawn runs f in a goroutine that Close waits for; false if the node was closed.
-func (n *Node) spawn(f func()) bool {
-	n.spacesMu.Lock()
-	defer n.spacesMu.Unlock()
-	if n.closed.Load() {
-		return false
-	}
-	n.ended.Go(f)
-	return true
+	return slices.Collect(maps.Values(n.spaces))
 }
 
 // wake makes the prober probe at once.

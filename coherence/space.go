@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tiercache/tiercache/internal/gather"
 	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
@@ -51,7 +52,7 @@ type Space struct {
 	erasing func([]string) []script.Call
 	seed    maphash.Seed
 	mask    uint64 // all ones; tests narrow it to make hashes collide
-	carrier carrier
+	errands *gather.Gatherer[errand]
 
 	acked  bool
 	opened Instant
@@ -88,6 +89,7 @@ func (n *Node) Space(cfg SpaceConfig) (*Space, error) {
 	}
 	s := &Space{node: n, name: cfg.Name, erase: cfg.Erase, erasing: cfg.Erasing, seed: maphash.MakeSeed(), mask: hashMask, acked: cfg.Acked, opened: n.Now()}
 	s.life.Store(int64(cfg.Fence))
+	s.gatherErrands()
 	n.spaces[cfg.Name] = s
 	if cfg.Acked {
 		n.attest.spaces.Add(1)
@@ -102,8 +104,10 @@ func (n *Node) space(name string) *Space {
 	return n.spaces[name]
 }
 
-// Close gives the name free. Stamps of the space must not be asked any more.
+// Close waits for the announcements that are under way and gives the name free. The space
+// and its stamps must not be used any more.
 func (s *Space) Close() {
+	s.errands.Close()
 	s.node.spacesMu.Lock()
 	defer s.node.spacesMu.Unlock()
 	if s.node.spaces[s.name] != s {

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/gather"
 	"github.com/tiercache/tiercache/internal/mutant"
-	"github.com/tiercache/tiercache/tiered/internal/gather"
 )
 
 // query is one key to be read in Redis, and what was found.

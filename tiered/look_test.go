@@ -15,7 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/tiercache/tiercache/codec"
-	"github.com/tiercache/tiercache/tiered/internal/gather"
+	"github.com/tiercache/tiercache/internal/gather"
 )
 
 // counting counts what it decodes.

@@ -10,10 +10,10 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/gather"
 	"github.com/tiercache/tiercache/internal/mutant"
 	shared "github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
-	"github.com/tiercache/tiercache/tiered/internal/gather"
 	"github.com/tiercache/tiercache/tiered/internal/script"
 )
 

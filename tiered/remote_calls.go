@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tiercache/tiercache/internal/gather"
 	"github.com/tiercache/tiercache/internal/mutant"
 	shared "github.com/tiercache/tiercache/internal/script"
-	"github.com/tiercache/tiercache/tiered/internal/gather"
 )
 
 // callLimits: a batch keeps Redis busy for less than a millisecond, and a network of 1
@@ -68,7 +68,7 @@ func (r *remote) runTogether(batch []*gather.Request[calls]) (bytes int) {
 	var all []shared.Call
 	sent := make([]*gather.Request[calls], 0, len(batch))
 	for _, q := range batch {
-		if r.abandoned(q) {
+		if r.late(q) {
 			q.Value.results = refused(len(q.Value.run), errQueued)
 			continue
 		}
@@ -89,10 +89,9 @@ func (r *remote) runTogether(batch []*gather.Request[calls]) (bytes int) {
 	return bytes
 }
 
-// abandoned: what is not sent cannot arrive after what its caller sends next, which
-// would leave a lease to nobody.
-func (r *remote) abandoned(q *gather.Request[calls]) bool {
-	return !mutant.CallAbandoned && (q.Ctx.Err() != nil || time.Since(q.Value.asked) > r.timeout)
+// late: Redis has not answered those ahead for a Timeout.
+func (r *remote) late(q *gather.Request[calls]) bool {
+	return !mutant.LateCall && time.Since(q.Value.asked) > r.timeout
 }
 
 // weight is how many bytes travel for calls, of those that may be many.

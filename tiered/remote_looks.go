@@ -7,7 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/tiered/internal/gather"
+	"github.com/tiercache/tiercache/internal/gather"
 )
 
 // lookLimits: four round trips under way keep client and server busy, and the

@@ -63,7 +63,7 @@ func TestSwitches(t *testing.T) {
 func shipped(t *testing.T) string {
 	t.Helper()
 	var code strings.Builder
-	for _, dir := range []string{"coherence", "tiered"} {
+	for _, dir := range []string{"coherence", "internal/gather", "tiered"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err

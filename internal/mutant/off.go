@@ -18,17 +18,17 @@ const (
 	NegativeStale = false // what does not exist is served stale
 
 	// Reading Redis.
-	NoBreaker     = false // Redis is asked although the lease has run out
-	NoPending     = false // a key whose invalidation failed is still read from Redis (I14)
-	EpochIgnored  = false // values of an older epoch are served (I11)
-	EpochAhead    = false // values of a newer epoch are served by a node that does not know it (I11)
-	HardIgnored   = false // values past their hard expiry are served (I17)
-	FirstByte     = false // a malformed fence counts as a fence
-	StampAny      = false // a local copy stands for a record with another stamp (I1)
-	QueueBlind    = false // what has queued is sent although the lease has run out meanwhile
-	CallAbandoned = false // calls of scripts are sent after who asked for them has given up
-	TakeAnyway    = false // the lease is asked for where Redis is not to be asked (I14)
-	LoneLate      = false // a read whose deadline is near sends for itself, and waits for the answer
+	NoBreaker    = false // Redis is asked although the lease has run out
+	NoPending    = false // a key whose invalidation failed is still read from Redis (I14)
+	EpochIgnored = false // values of an older epoch are served (I11)
+	EpochAhead   = false // values of a newer epoch are served by a node that does not know it (I11)
+	HardIgnored  = false // values past their hard expiry are served (I17)
+	FirstByte    = false // a malformed fence counts as a fence
+	StampAny     = false // a local copy stands for a record with another stamp (I1)
+	QueueBlind   = false // what has queued is sent although the lease has run out meanwhile
+	LateCall     = false // calls of scripts are sent that have queued for longer than a Timeout
+	TakeAnyway   = false // the lease is asked for where Redis is not to be asked (I14)
+	LoneLate     = false // a read whose deadline is near sends for itself, and waits for the answer
 
 	// Loading.
 	NoRenew     = false // leases are not renewed while a load runs (I12)
@@ -60,7 +60,7 @@ const (
 	StaleNonce     = false // an announcement that went ahead of a forgotten fence counts as made (I7)
 	FenceUnheeded  = false // an announcement counts although the fence before it failed (I8)
 	SharedStamp    = false // writes that share an announcement have one stamp
-	CarryAbandoned = false // what nobody waits for any more is announced
+	StayQueued     = false // what nobody waits for any more is sent
 	NoSettle       = false // writes and announcements do not wait for the lease
 	BumpFirst      = false // local copies are dropped before the journal knows the key (I14)
 	AnnounceAcross = false // an announcement counts that two Redis processes answered in part (I7)

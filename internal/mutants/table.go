@@ -33,7 +33,7 @@ var table = []mutation{
 	{"firstbyte", "", "tiered", "^TestGatedHostileRecords$"},
 	{"stampany", "I1", "tiered", "^TestGatedI1DecodedOnlyByItsStamp$"},
 	{"queueblind", "", "tiered", "^TestGatedQueueEndsWithTheLease$"},
-	{"callabandoned", "", "tiered", "^TestGatedAbandonedCallIsNotSent$"},
+	{"latecall", "", "tiered", "^TestGatedAbandonedCallIsNotSent$"},
 	{"takeanyway", "I14", "tiered", "^TestGatedI14UnconfirmedIsNotAskedFor$"},
 	{"lonelate", "", "tiered", "^TestGatedDeadlineOfALoneRead$"},
 
@@ -83,7 +83,7 @@ var table = []mutation{
 	{"stalenonce", "I7", "tiered", "^TestGatedI7ForgottenFence$"},
 	{"fenceunheeded", "I8", "coherence", "^TestGatedI8OneFenceOfABatchFails$"},
 	{"sharedstamp", "", "coherence", "^TestGatedWritesShareAnEntry$"},
-	{"carryabandoned", "", "coherence", "^TestGatedAbandonedFenceIsNotRaised$"},
+	{"stayqueued", "", "coherence", "^TestGatedAbandonedFenceIsNotRaised$"},
 	{"nosettle", "", "tiered", "^TestGatedBreakerCostsNothing$"},
 	{"bumpfirst", "I14", "coherence", "^TestGatedI14JournalBeforeBump$"},
 	{"nooverflow", "", "coherence", "^TestGatedOverflowVoidsEverything$"},

@@ -12,13 +12,14 @@
 //
 // # Fairness
 //
-// A batch is bounded by the number of its requests and by the bytes that their
+// A batch is bounded by the weight of its requests and by the bytes that their
 // answers are expected to have, judging by the last ones. Large answers hold up
 // those that share their batch, and one slot.
 //
 // # Contexts
 //
-// Who queues returns as soon as its context ends. Who sends cannot: go-redis heeds a
+// Who queues returns as soon as its context ends, and its request is not sent, or it
+// might arrive after what the caller does next. Who sends cannot: go-redis heeds a
 // deadline while it reads a reply, and no cancellation. So a caller whose deadline
 // would pass before a batch has its longest time does not send, and one that is
 // cancelled while it sends is late by that time at most.
@@ -32,20 +33,21 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tiercache/tiercache/internal/mutant"
 )
 
-// ErrClosed is the error of requests that Close has overtaken.
+// ErrClosed is the error of requests that come after Close.
 var ErrClosed = errors.New("gather: closed")
 
-// Limits bound what a Gatherer sends.
+// Limits bound what a Gatherer sends. A single request may exceed Most and Bytes.
 type Limits struct {
 	Slots int           // batches at once
-	Most  int           // requests in a batch
-	Bytes int           // expected of the answers to a batch; a single request may exceed it
+	Most  int           // weight of a batch
+	Bytes int           // expected of the answers to a batch
 	Time  time.Duration // that a batch takes at most
 }
 
@@ -77,19 +79,20 @@ func New[T any](limits Limits, send func(batch []*Request[T]) (bytes int)) *Gath
 // A Request is one question and, afterwards, its answer. It may be used again
 // once Ask has returned nil, and not at all once it has returned an error.
 type Request[T any] struct {
-	Value T
-	Ctx   context.Context // of the caller: for its values, and to see whether it has left
+	Value  T
+	Weight int             // what it takes of Limits.Most: one, unless the caller says otherwise
+	Ctx    context.Context // of the caller: for its values, and to see whether it has left
 
-	done chan struct{} // takes one when answered
-	err  error
+	done chan struct{}  // takes one when answered
 	lone [1]*Request[T] // the batch of this request alone
 }
 
 // NewRequest returns a request.
-func NewRequest[T any]() *Request[T] { return &Request[T]{done: make(chan struct{}, 1)} }
+func NewRequest[T any]() *Request[T] { return &Request[T]{Weight: 1, done: make(chan struct{}, 1)} }
 
 // Ask returns when r has been answered, or with the context's error if that ends
-// before: the batch goes on without its caller then. Contexts, above, says who is late.
+// before: r is not sent then, or the batch goes on without its caller. Contexts, above,
+// says who is late.
 func (g *Gatherer[T]) Ask(ctx context.Context, r *Request[T]) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -105,8 +108,9 @@ func (g *Gatherer[T]) Ask(ctx context.Context, r *Request[T]) error {
 	}
 	select {
 	case <-r.done:
-		return r.err
+		return nil
 	case <-ctx.Done():
+		g.leave(r)
 		return context.Cause(ctx)
 	}
 }
@@ -136,6 +140,15 @@ func (g *Gatherer[T]) enter(r *Request[T], lone bool) (bool, error) {
 		g.wake()
 	}
 	return false, nil
+}
+
+// leave takes a request out of the queue, if it is there still.
+func (g *Gatherer[T]) leave(r *Request[T]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := slices.Index(g.queue, r); i >= 0 && !mutant.StayQueued {
+		g.queue = slices.Delete(g.queue, i, i+1)
+	}
 }
 
 // wake lets a goroutine come for the queue, in a slot that has been taken for it.
@@ -168,7 +181,7 @@ func (g *Gatherer[T]) sendLone(r *Request[T]) {
 	bytes = g.send(r.lone[:])
 }
 
-// slot sends batches until the gatherer is closed.
+// slot sends batches until the gatherer is closed and the queue empty.
 func (g *Gatherer[T]) slot() {
 	var batch []*Request[T]
 	for {
@@ -186,7 +199,7 @@ func (g *Gatherer[T]) slot() {
 }
 
 // take waits for work and returns the oldest requests that make up a batch, none
-// once the gatherer is closed.
+// if there will be no more.
 func (g *Gatherer[T]) take(batch []*Request[T]) []*Request[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -197,7 +210,7 @@ func (g *Gatherer[T]) take(batch []*Request[T]) []*Request[T] {
 		g.work.Wait() // who signals has counted
 		g.coming--
 	}
-	n := min(len(g.queue), g.limits.Most, max(1, g.limits.Bytes/max(1, g.size)))
+	n := g.fitting()
 	batch = append(batch, g.queue[:n]...)
 	rest := copy(g.queue, g.queue[n:])
 	clear(g.queue[rest:])
@@ -207,6 +220,19 @@ func (g *Gatherer[T]) take(batch []*Request[T]) []*Request[T] {
 		g.wake()
 	}
 	return batch
+}
+
+// fitting counts the requests of the next batch.
+func (g *Gatherer[T]) fitting() (n int) {
+	weight, bytes := 0, 0
+	for _, r := range g.queue {
+		weight, bytes = weight+r.Weight, bytes+g.size
+		if n > 0 && (weight > g.limits.Most || bytes > g.limits.Bytes) {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // sent notes that a slot has its answers and will take the next batch.
@@ -221,15 +247,11 @@ func (g *Gatherer[T]) sent(bytes, requests int) {
 // by and by.
 func (g *Gatherer[T]) expect(size int) { g.size = max(size, g.size-(g.size-size)/8) }
 
-// Close answers what is queued with ErrClosed and waits for what has been sent.
+// Close waits for what has been asked, and ends the goroutines.
 func (g *Gatherer[T]) Close() {
 	g.mu.Lock()
 	g.closed = true
-	for _, r := range g.queue {
-		r.err = ErrClosed
-		r.done <- struct{}{}
-	}
-	g.queue = nil
+	g.busy, g.coming, g.idle = g.busy+g.idle, g.coming+g.idle, 0
 	g.work.Broadcast()
 	g.mu.Unlock()
 	g.ended.Wait()

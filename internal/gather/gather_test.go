@@ -77,9 +77,11 @@ type asking struct {
 }
 
 // ask asks n, and lets everybody else run until they wait.
-func ask(ctx context.Context, g *Gatherer[int], n int) *asking {
+func ask(ctx context.Context, g *Gatherer[int], n int) *asking { return askHeavy(ctx, g, n, 1) }
+
+func askHeavy(ctx context.Context, g *Gatherer[int], n, weight int) *asking {
 	a := &asking{NewRequest[int](), make(chan error, 1)}
-	a.request.Value = n
+	a.request.Value, a.request.Weight = n, weight
 	go func() { a.err <- g.Ask(ctx, a.request) }()
 	synctest.Wait()
 	return a
@@ -185,6 +187,22 @@ func TestBatchIsBounded(t *testing.T) {
 	}
 }
 
+// Requests weigh what their callers say. One that is too heavy for any batch is sent alone.
+func TestBatchIsBoundedByWeight(t *testing.T) {
+	s := &server{gated: true}
+	bubble(t, Limits{Slots: 1, Most: 5, Time: patience}, s, func(t *testing.T, g *Gatherer[int]) {
+		var all []*asking
+		for i, weight := range []int{1, 2, 3, 3, 9, 1, 4} {
+			all = append(all, askHeavy(t.Context(), g, i, weight))
+		}
+		close(s.gate)
+		for i, a := range all {
+			a.want(t, 2*i)
+		}
+		wantBatches(t, s, []int{0}, []int{1, 2}, []int{3}, []int{4}, []int{5, 6})
+	})
+}
+
 // What the gatherer expects of an answer rises at once and falls by and by.
 func TestExpectedSize(t *testing.T) {
 	g := New[int](wide, nil)
@@ -218,11 +236,11 @@ func TestSlowBatchHoldsUpOneSlot(t *testing.T) {
 	})
 }
 
-// Who has no time left returns at once, unless he sends. The batch goes on, and the
-// others get their answers.
+// Who has no time left returns at once, unless he sends. If he queued, his request is
+// never sent; if it was sent, the batch goes on and the others get their answers.
 func TestCallersObeyTheirContexts(t *testing.T) {
 	s := &server{gated: true}
-	bubble(t, Limits{Slots: 1, Most: 100, Bytes: 1, Time: patience}, s, func(t *testing.T, g *Gatherer[int]) {
+	bubble(t, Limits{Slots: 1, Most: 1, Time: patience}, s, func(t *testing.T, g *Gatherer[int]) {
 		why := errors.New("left")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		short, stop := context.WithTimeout(t.Context(), time.Second)
@@ -245,6 +263,7 @@ func TestCallersObeyTheirContexts(t *testing.T) {
 		}
 		close(s.gate)
 		patient.want(t, 8)
+		wantBatches(t, s, []int{4})
 	})
 }
 
@@ -311,34 +330,46 @@ func TestRestWakesAnotherSlot(t *testing.T) {
 	})
 }
 
-// Close answers what is queued, waits for what is sent, and ends all goroutines.
-// Later requests are refused.
+// Close waits for what has been sent and for what is queued, whoever sends it, and ends
+// all goroutines. Later requests are refused.
 func TestClose(t *testing.T) {
-	s := &server{gated: true}
-	bubble(t, wide, s, func(t *testing.T, g *Gatherer[int]) {
-		all := []*asking{ask(t.Context(), g, 0), ask(t.Context(), g, 1), ask(t.Context(), g, 2), ask(t.Context(), g, 3)}
-		closed := make(chan struct{})
-		go func() { g.Close(); close(closed) }()
-		synctest.Wait()
-		for _, queued := range all[2:] {
-			if err := <-queued.err; !errors.Is(err, ErrClosed) {
-				t.Errorf("Ask of one that was queued: %v", err)
-			}
-		}
-		select {
-		case <-closed:
-			t.Error("Close did not wait for what was sent")
-		default:
-		}
-		close(s.gate)
-		<-closed
-		for i, sent := range all[:2] {
-			sent.want(t, 2*i)
-		}
-		if err := g.Ask(t.Context(), NewRequest[int]()); !errors.Is(err, ErrClosed) {
-			t.Errorf("Ask after Close: %v", err)
-		}
-	})
+	for name, before := range map[string]int{"no goroutine yet": 0, "goroutines that are idle": 10} {
+		t.Run(name, func(t *testing.T) {
+			s := &server{gated: true}
+			bubble(t, wide, s, func(t *testing.T, g *Gatherer[int]) {
+				crowd := func(n int) (all []*asking) {
+					for i := range n {
+						all = append(all, ask(t.Context(), g, i))
+					}
+					return all
+				}
+				for i, a := range crowd(before) {
+					for len(a.err) == 0 {
+						s.gate <- struct{}{}
+						synctest.Wait()
+					}
+					a.want(t, 2*i)
+				}
+				all := crowd(4)
+				closed := make(chan struct{})
+				go func() { g.Close(); close(closed) }()
+				synctest.Wait()
+				select {
+				case <-closed:
+					t.Error("Close did not wait for what was sent")
+				default:
+				}
+				if err := g.Ask(t.Context(), NewRequest[int]()); !errors.Is(err, ErrClosed) {
+					t.Errorf("Ask after Close: %v", err)
+				}
+				close(s.gate)
+				for i, a := range all {
+					a.want(t, 2*i)
+				}
+				<-closed
+			})
+		})
+	}
 }
 
 // Callers who come and go in any number, some with little time: everybody gets the
