@@ -46,8 +46,27 @@ func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (R
 	if len(keys) == 0 {
 		return Receipt{}, nil
 	}
-	err := s.settle(ctx, confirm)
-	var made []Receipt
+	made, err := s.settled(ctx, keys, confirm)
+	if err == nil {
+		return made[len(made)-1], s.heard(ctx, made)
+	}
+	if !s.owe(keys, err) {
+		return Receipt{}, fmt.Errorf("%w: space %q: not announced: %w", ErrClosed, s.name, err)
+	}
+	return Receipt{}, fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
+}
+
+// settled announces when the node is in step, and once more if another Redis process
+// answered a part. Should a hook of the client panic, which a server like that of
+// net/http survives, the keys are owed.
+func (s *Space) settled(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
+	unwound := true
+	defer func() {
+		if unwound && !mutant.PanicForgets {
+			s.owe(keys, errUnwound)
+		}
+	}()
+	err = s.settle(ctx, confirm)
 	if err == nil {
 		made, err = s.announce(ctx, keys, confirm)
 	}
@@ -56,18 +75,21 @@ func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (R
 			made, err = s.announce(ctx, keys, confirm)
 		}
 	}
-	if err == nil {
-		return made[len(made)-1], s.heard(ctx, made)
-	}
+	unwound = false
+	return made, err
+}
+
+// errUnwound: a hook of the client ended an announcement in its goroutine.
+var errUnwound = errors.New("coherence: a hook of the client panicked or ended its goroutine")
+
+// owe gives keys to the journal and drops the copies here. False: the node was closed.
+func (s *Space) owe(keys []string, cause error) bool {
 	if mutant.BumpFirst {
 		s.bumpAll(keys)
 	}
-	kept := s.node.journal.add(s, keys, err) // first: who reads the new generation must not trust Redis
+	kept := s.node.journal.add(s, keys, cause) // first: who reads the new generation must not trust Redis
 	s.bumpAll(keys)
-	if !kept {
-		return Receipt{}, fmt.Errorf("%w: space %q: not announced: %w", ErrClosed, s.name, err)
-	}
-	return Receipt{}, fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
+	return kept
 }
 
 func (s *Space) settle(ctx context.Context, confirm bool) error {
@@ -101,6 +123,11 @@ func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made
 		out := s.carry(ctx, errand{first: s.erasures(keys), keys: keys})
 		return []Receipt{out.receipt}, out.err
 	}
+	return s.announceAlone(ctx, keys, confirm)
+}
+
+// announceAlone is one attempt in entries that are shared with nobody.
+func (s *Space) announceAlone(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
 	id, err := s.node.voice()
 	if err != nil {
 		return nil, err

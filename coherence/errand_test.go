@@ -42,20 +42,24 @@ func TestPanicGivesTheSlotUp(t *testing.T) {
 		defer cancel()
 		hook.on.Store(true)
 		for range slots + 1 {
-			func() {
-				defer func() {
-					if got := recover(); got != errHook {
-						w.Errorf("Announce panics with %v, want %v", got, errHook)
-					}
-				}()
-				_ = s.Announce(ctx, "k")
-			}()
+			mustPanic(w.T, func() { _ = s.Announce(ctx, "k") })
 		}
 		hook.on.Store(false)
 		if err := s.Announce(ctx, "k"); err != nil {
 			w.Errorf("Announce: %v", err)
 		}
 	})
+}
+
+// mustPanic wants f to panic with errHook.
+func mustPanic(t *testing.T, f func()) {
+	t.Helper()
+	defer func() {
+		if got := recover(); got != errHook {
+			t.Errorf("panics with %v, want %v", got, errHook)
+		}
+	}()
+	f()
 }
 
 var errHook = errors.New("a hook")

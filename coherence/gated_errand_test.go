@@ -143,3 +143,29 @@ func TestGatedAbandonedFenceIsNotRaised(t *testing.T) {
 		}
 	})
 }
+
+// A hook of the client panics while a change is announced, and whoever called recovers, as
+// net/http does. The change was made: it is announced when the hook does so no more, and
+// this node knows that meanwhile. A panic in the journal's goroutine does not end the process.
+func TestGatedPanicIsOwed(t *testing.T) {
+	inBubble(t, func(w *world) {
+		a, b := w.join(), w.join()
+		as, bs := a.openSpace(w, "s"), b.openSpace(w, "s")
+		own, other := as.Stamp("k"), bs.Stamp("k")
+		var hook panicking
+		a.rdb.AddHook(&hook)
+		hook.on.Store(true)
+		mustPanic(w.T, func() { _ = as.Announce(w.Context(), "k") })
+		pass(3 * a.Config().Probe)
+		wantValid(w, as, own, false)
+		if !as.Pending("k") {
+			w.Error("the node trusts Redis for the key")
+		}
+		hook.on.Store(false)
+		pass(2 * a.Config().Probe)
+		wantValid(w, bs, other, false)
+		if as.Pending("k") {
+			w.Error("the journal has not settled")
+		}
+	})
+}

@@ -135,13 +135,27 @@ func (j *journal) retry(ctx context.Context) error {
 		for k := range failed {
 			keys = append(keys, k)
 		}
-		if _, err := s.announce(ctx, keys, false); err != nil {
+		if err := s.repay(ctx, keys); err != nil {
 			j.resize(max(len(keys)/2, 1))
 			return err
 		}
 		j.resize(min(2*len(keys), chunk))
 		j.confirm(s, failed)
 	}
+}
+
+// repay announces what the journal holds. A hook of the client that panics fails the
+// attempt: this is a goroutine of ours, and a panic would end the process.
+func (s *Space) repay(ctx context.Context, keys []string) (err error) {
+	defer func() {
+		if p := recover(); p != nil && !mutant.PanicEnds {
+			err = fmt.Errorf("coherence: a hook of the client panicked: %v", p)
+		} else if p != nil {
+			panic(p)
+		}
+	}()
+	_, err = s.announceAlone(ctx, keys, false)
+	return err
 }
 
 // retryAll voids all of L2 by a new epoch if the journal overflowed.

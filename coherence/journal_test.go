@@ -236,6 +236,24 @@ func TestAnnouncingNothing(t *testing.T) {
 	})
 }
 
+// What the journal holds is announced also when its space has been closed.
+func TestJournalOutlivesTheSpace(t *testing.T) {
+	inBubble(t, func(w *world) {
+		a, b := w.join(), w.join()
+		as, bs := a.openSpace(w, "s"), b.openSpace(w, "s")
+		st := bs.Stamp("k")
+		w.refuseScripts("NOREPLICAS not now")
+		wantIs(w, as.Announce(w.Context(), "k"), ErrUnconfirmed)
+		as.Close()
+		w.refuseScripts("")
+		pass(time.Second)
+		wantValid(w, bs, st, false)
+		if n := a.Stats().Journal; n != 0 {
+			w.Errorf("the journal holds %d keys", n)
+		}
+	})
+}
+
 func TestCloseTriesFailedKeysOnceMore(t *testing.T) {
 	inBubble(t, func(w *world) {
 		a, b := w.join(), w.join()

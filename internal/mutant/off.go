@@ -60,6 +60,8 @@ const (
 	StaleNonce     = false // an announcement that went ahead of a forgotten fence counts as made (I7)
 	FenceUnheeded  = false // an announcement counts although the fence before it failed (I8)
 	SharedStamp    = false // writes that share an announcement have one stamp
+	PanicForgets   = false // an announcement whose hook panics is forgotten
+	PanicEnds      = false // a hook that panics in a goroutine of ours ends the process
 	StayQueued     = false // what nobody waits for any more is sent
 	NoSettle       = false // writes and announcements do not wait for the lease
 	BumpFirst      = false // local copies are dropped before the journal knows the key (I14)

@@ -65,6 +65,8 @@ var (
 	StaleNonce     = is("stalenonce")
 	FenceUnheeded  = is("fenceunheeded")
 	SharedStamp    = is("sharedstamp")
+	PanicForgets   = is("panicforgets")
+	PanicEnds      = is("panicends")
 	StayQueued     = is("stayqueued")
 	NoSettle       = is("nosettle")
 	BumpFirst      = is("bumpfirst")

@@ -83,6 +83,8 @@ var table = []mutation{
 	{"stalenonce", "I7", "tiered", "^TestGatedI7ForgottenFence$"},
 	{"fenceunheeded", "I8", "coherence", "^TestGatedI8OneFenceOfABatchFails$"},
 	{"sharedstamp", "", "coherence", "^TestGatedWritesShareAnEntry$"},
+	{"panicforgets", "", "coherence", "^TestGatedPanicIsOwed$"},
+	{"panicends", "", "coherence", "^TestGatedPanicIsOwed$"},
 	{"stayqueued", "", "coherence", "^TestGatedAbandonedFenceIsNotRaised$"},
 	{"nosettle", "", "tiered", "^TestGatedBreakerCostsNothing$"},
 	{"bumpfirst", "I14", "coherence", "^TestGatedI14JournalBeforeBump$"},
