@@ -46,7 +46,7 @@ func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (R
 	if len(keys) == 0 {
 		return Receipt{}, nil
 	}
-	made, err := s.settled(ctx, keys, confirm)
+	made, err := s.announceInStep(ctx, keys, confirm)
 	if err == nil {
 		return made[len(made)-1], s.heard(ctx, made)
 	}
@@ -56,10 +56,10 @@ func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (R
 	return Receipt{}, fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
 }
 
-// settled announces when the node is in step, and once more if another Redis process
+// announceInStep announces when the node is in step, and once more if another Redis process
 // answered a part. Should a hook of the client panic, which a server like that of
 // net/http survives, the keys are owed.
-func (s *Space) settled(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
+func (s *Space) announceInStep(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
 	unwound := true
 	defer func() {
 		if unwound && !mutant.PanicForgets {

@@ -59,10 +59,11 @@ type Gatherer[T any] struct {
 	mu     sync.Mutex
 	work   *sync.Cond // a request or the end has come
 	queue  []*Request[T]
-	size   int // expected of one answer
-	busy   int // slots that are taken
-	coming int // of these, by goroutines about to take what there is
-	idle   int // goroutines that wait for work
+	left   bool // some of the queue may have left
+	size   int  // expected of one answer
+	busy   int  // slots that are taken
+	coming int  // of these, by goroutines about to take what there is
+	idle   int  // goroutines that wait for work
 	closed bool
 	ended  sync.WaitGroup
 }
@@ -84,6 +85,7 @@ type Request[T any] struct {
 	Ctx    context.Context // of the caller: for its values, and to see whether it has left
 
 	done chan struct{}  // takes one when answered
+	left bool           // the caller has given up; under the lock of the gatherer
 	lone [1]*Request[T] // the batch of this request alone
 }
 
@@ -142,12 +144,19 @@ func (g *Gatherer[T]) enter(r *Request[T], lone bool) (bool, error) {
 	return false, nil
 }
 
-// leave takes a request out of the queue, if it is there still.
+// leave keeps a request that is queued still from being sent. It stays in the queue until
+// a slot comes for that: when Redis does not answer, many leave at once.
 func (g *Gatherer[T]) leave(r *Request[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if i := slices.Index(g.queue, r); i >= 0 && !mutant.StayQueued {
-		g.queue = slices.Delete(g.queue, i, i+1)
+	r.left, g.left = !mutant.StayQueued, true
+}
+
+// sweep takes those out of the queue who have left.
+func (g *Gatherer[T]) sweep() {
+	if g.left {
+		g.queue = slices.DeleteFunc(g.queue, func(r *Request[T]) bool { return r.left })
+		g.left = false
 	}
 }
 
@@ -204,7 +213,7 @@ func (g *Gatherer[T]) take(batch []*Request[T]) []*Request[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.coming--
-	for len(g.queue) == 0 && !g.closed {
+	for g.sweep(); len(g.queue) == 0 && !g.closed; g.sweep() {
 		g.busy--
 		g.idle++
 		g.work.Wait() // who signals has counted

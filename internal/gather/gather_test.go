@@ -267,6 +267,30 @@ func TestCallersObeyTheirContexts(t *testing.T) {
 	})
 }
 
+// All who queue leave while the slot is busy: it has nothing to send then, and is free for
+// who comes next.
+func TestWholeQueueLeaves(t *testing.T) {
+	s := &server{gated: true}
+	bubble(t, Limits{Slots: 1, Most: 5, Time: patience}, s, func(t *testing.T, g *Gatherer[int]) {
+		ctx, cancel := context.WithCancel(t.Context())
+		lone := ask(t.Context(), g, 0)
+		var all []*asking
+		for i := range 20 {
+			all = append(all, ask(ctx, g, i+1))
+		}
+		cancel()
+		for _, a := range all {
+			if err := <-a.err; !errors.Is(err, context.Canceled) {
+				t.Errorf("Ask = %v", err)
+			}
+		}
+		close(s.gate)
+		lone.want(t, 0)
+		ask(t.Context(), g, 50).want(t, 100)
+		wantBatches(t, s, []int{0}, []int{50})
+	})
+}
+
 // Who sends for himself stays until he has the answer. A deadline that is nearer than
 // the longest time of a batch is kept: another goroutine sends then.
 func TestLoneCallerStays(t *testing.T) {
