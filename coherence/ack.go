@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // ackPrefix begins a confirmation; a wake-up begins with a space's name and ':',
@@ -155,7 +153,7 @@ func (a *audience) silent(h *hearing, peers []peer) []peer {
 // is told with EventGone; whoever comes later does not wait for it again. Heard
 // returns the context's error, or ErrClosed.
 func (n *Node) Heard(ctx context.Context, r Receipt) error {
-	if r.hearing == nil || mutant.NoAck {
+	if r.hearing == nil {
 		return nil
 	}
 	defer n.audience.close(r.nonce)
@@ -192,7 +190,7 @@ func (n *Node) Heard(ctx context.Context, r Receipt) error {
 func (n *Node) outwait(r Receipt, peers, gone []peer) (left, out []peer) {
 	now := n.Now()
 	for _, p := range peers {
-		if now < p.end(r) && !mutant.NoOutwait {
+		if now < p.end(r) {
 			left = append(left, p)
 			continue
 		}

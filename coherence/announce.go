@@ -9,7 +9,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
 )
@@ -62,7 +61,7 @@ func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (R
 func (s *Space) announceInStep(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
 	unwound := true
 	defer func() {
-		if unwound && !mutant.PanicForgets {
+		if unwound {
 			s.owe(keys, errUnwound)
 		}
 	}()
@@ -84,9 +83,6 @@ var errUnwound = errors.New("coherence: a hook of the client panicked or ended i
 
 // owe gives keys to the journal and drops the copies here. False: the node was closed.
 func (s *Space) owe(keys []string, cause error) bool {
-	if mutant.BumpFirst {
-		s.bumpAll(keys)
-	}
 	kept := s.node.journal.add(s, keys, cause) // first: who reads the new generation must not trust Redis
 	s.bumpAll(keys)
 	return kept
@@ -141,7 +137,7 @@ func (s *Space) announceAlone(ctx context.Context, keys []string, confirm bool) 
 		view = form.vantage.view
 	}
 	made, err = s.announceBy(ctx, s.node.data, form, keys)
-	if isUnlisted(err) || err == nil && !s.node.Holds(view) && !mutant.AnnounceAcross {
+	if isUnlisted(err) || err == nil && !s.node.Holds(view) {
 		err = errSwitched
 	}
 	if err != nil {
@@ -158,7 +154,7 @@ var errSwitched = errors.New("coherence: another Redis process took over during 
 // announceBy erases and announces any number of keys, in entries of their own. Data
 // first, then the bus: whoever hears of a change finds no older data (I7).
 func (s *Space) announceBy(ctx context.Context, run *script.Runner, form announcing, keys []string) (made []Receipt, err error) {
-	if s.erase != nil && !mutant.NoErase {
+	if s.erase != nil {
 		if err := s.erase(script.Through(ctx, run), keys); err != nil {
 			return nil, err
 		}
@@ -176,7 +172,7 @@ func (s *Space) announceBy(ctx context.Context, run *script.Runner, form announc
 
 // erasures are the calls that erase keys.
 func (s *Space) erasures(keys []string) []script.Call {
-	if s.erasing == nil || mutant.NoErase {
+	if s.erasing == nil {
 		return nil
 	}
 	return s.erasing(keys)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
 )
@@ -65,19 +64,14 @@ func (n *Node) prepare(a *announcing) {
 func (n *Node) announce(ctx context.Context, run *script.Runner, first []script.Call, a *announcing) (results []script.Result, r Receipt, err error) {
 	n.prepare(a)
 	call := a.call
-	if !mutant.StaleNonce {
-		// If the server had forgotten one of first alone, the announcement went ahead
-		// of it and must be made again: under its old nonce it would pass for made.
-		call.Again = func() []any {
-			n.prepare(a)
-			return a.call.Args
-		}
+	// If the server had forgotten one of first alone, the announcement went ahead of it
+	// and must be made again: under its old nonce it would pass for made.
+	call.Again = func() []any {
+		n.prepare(a)
+		return a.call.Args
 	}
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
-	if mutant.AppendFirst || mutant.AnnounceFirst {
-		_, _ = run.Run(ctx, call.Script, call.Keys, call.Args...)
-	}
 	results, reply := run.Behind(ctx, first, call)
 	if err = reply.Err; err == nil {
 		r, err = n.appended(reply.Value, a)
@@ -122,7 +116,7 @@ func (n *Node) appended(reply any, a *announcing) (Receipt, error) {
 	n.memory.remember(announcement{uint64(number), answered, a.space, a.notice.keys})
 	r := Receipt{slot: strconv.FormatInt(number%ring, 10), nonce: a.nonce, number: uint64(number), epoch: epoch, stamp: uint64(stamp)}
 	if a.confirm {
-		if !n.Holds(a.vantage.view) || epoch != a.vantage.view.Epoch && !mutant.ForeignEpoch {
+		if !n.Holds(a.vantage.view) || epoch != a.vantage.view.Epoch {
 			n.doubt()
 			return Receipt{}, errSwitched // the registry, fences and leases may have been lost
 		}

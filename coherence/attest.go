@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // attestation is this node's part in acknowledged announcements. While a space
@@ -84,12 +82,6 @@ func (n *Node) attestOrRead(ctx context.Context, sent report, s Instant) (r repo
 		return r, false, err
 	}
 	n.attest.listed.Store(true)
-	if mutant.AttestLate {
-		if r, err = n.readBus(ctx, s); err == nil {
-			_, err = n.enlist(ctx, sent, s)
-		}
-		return r, err == nil, err
-	}
 	if r, err = n.enlist(ctx, sent, s); err == nil {
 		return r, true, n.unproxied(ctx)
 	}
@@ -208,9 +200,6 @@ func (s *Space) SettleAcked(ctx context.Context) error {
 // graceLeft is how long fences, leases and registries may still be in force
 // somewhere that Redis has lost.
 func (s *Space) graceLeft() time.Duration {
-	if mutant.NoGrace {
-		return 0
-	}
 	return Instant(s.node.attest.born.Load()).Add(s.fenceLife()).Sub(s.node.Now())
 }
 

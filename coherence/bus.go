@@ -11,7 +11,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -154,9 +153,6 @@ func (n *Node) deliver(m *redis.Message) {
 		n.distrust(err)
 		return
 	}
-	if mutant.ApplyLate {
-		n.history.advance(e)
-	}
 	n.apply(e) // first: it does no harm twice, and nobody may stand at e without it
 	if !n.history.advance(e) {
 		n.wake()
@@ -171,13 +167,7 @@ func (n *Node) apply(e entry) {
 		n.distrust(err)
 		return
 	}
-	if mutant.AckFirst && c.writer != "" && c.writer != n.name {
-		n.debts.add(c.writer, e.at.nonce)
-	}
 	if s := n.space(c.space); s != nil {
-		if mutant.LateFence {
-			s.bumpAll(c.keys)
-		}
 		if c.writer != n.name { // it knows its own fences, and when they end
 			s.heed(c) // first: who loads with the new generation must know of the fence
 		}

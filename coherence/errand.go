@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/tiercache/tiercache/internal/gather"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
 
@@ -64,7 +63,7 @@ func (s *Space) dispatch(batch []*gather.Request[errand]) (bytes int) {
 	view, _ := s.node.View()
 	// One that gives up while it is sent takes nobody along.
 	s.post(context.WithoutCancel(batch[0].Ctx), s.node.data, announcing{space: s, id: id}, errands)
-	if s.node.Holds(view) || mutant.AnnounceAcross {
+	if s.node.Holds(view) {
 		return 0
 	}
 	for _, e := range errands {
@@ -98,7 +97,7 @@ func (s *Space) post(ctx context.Context, run *script.Runner, a announcing, batc
 	stamp := receipt.stamp - uint64(a.stamps)
 	for _, e := range batch {
 		own := receipt
-		if e.fence && !mutant.SharedStamp {
+		if e.fence {
 			stamp++
 			own.stamp = stamp
 		}
@@ -118,7 +117,7 @@ func (e *errand) settle(results []script.Result, receipt Receipt, err error) {
 		e.out.reply = results[0].Value
 	}
 	for _, result := range results {
-		if result.Err != nil && !mutant.FenceUnheeded {
+		if result.Err != nil {
 			e.out.err = result.Err
 			return
 		}

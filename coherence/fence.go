@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -58,7 +57,7 @@ func (f *fences) lift(key string, t token.Token, now Instant) {
 	if len(f.keys[key]) == 0 {
 		return
 	}
-	if f.keys[key] = f.drop(key, t, now); len(f.keys[key]) == 0 || mutant.LiftAny {
+	if f.keys[key] = f.drop(key, t, now); len(f.keys[key]) == 0 {
 		delete(f.keys, key)
 	}
 	f.count.Store(int64(len(f.keys)))
@@ -113,7 +112,7 @@ func (s *Space) Barred(key string) bool { return s.Overlapped(key, token.Token{}
 // given token: what was written may be kept unless another write is under way.
 func (s *Space) Overlapped(key string, own token.Token) bool {
 	now := s.node.Now()
-	return s.fences.stands(key, own, now) && !mutant.NoLocalFence || now <= s.deafUntil() && !mutant.NoYoung
+	return s.fences.stands(key, own, now) || now <= s.deafUntil()
 }
 
 // deafUntil is when the last fence that this space has not been told of is over.

@@ -3,8 +3,6 @@ package coherence
 import (
 	"sync"
 	"sync/atomic"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 const (
@@ -60,13 +58,13 @@ func (h *history) judge(sent, r report) verdict {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
-	case r.epoch == 0 || r.epoch < sent.epoch && !mutant.EpochBack:
+	case r.epoch == 0 || r.epoch < sent.epoch:
 		return epochLost
-	case r.epoch < h.epoch.Load() && !mutant.EpochBack:
+	case r.epoch < h.epoch.Load():
 		return unclear
 	case !h.joined || r.epoch > h.epoch.Load():
 		return newEpoch
-	case r.at.n < sent.at.n && !mutant.NoRollback:
+	case r.at.n < sent.at.n:
 		return forked
 	case r.at.n > h.at.n+ring:
 		return lost
@@ -74,7 +72,7 @@ func (h *history) judge(sent, r report) verdict {
 		return behind
 	case h.at.n-r.at.n >= remembered:
 		return unclear
-	case h.past[r.at.n%remembered] != r.at && !mutant.NoChain:
+	case h.past[r.at.n%remembered] != r.at:
 		return forked
 	}
 	return inStep
@@ -88,7 +86,7 @@ func (h *history) advance(e entry) bool {
 	if h.past[e.at.n%remembered] == e.at && e.at.n <= h.at.n {
 		return true // delivered twice, or already repaired
 	}
-	if !h.joined || e.at.n != h.at.n+1 || e.prev != h.at.nonce && !mutant.NoLink {
+	if !h.joined || e.at.n != h.at.n+1 || e.prev != h.at.nonce {
 		return false
 	}
 	h.stand(e.at)

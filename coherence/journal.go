@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // journal keeps failed invalidations and repeats them until Redis confirms
@@ -148,10 +146,8 @@ func (j *journal) retry(ctx context.Context) error {
 // attempt: this is a goroutine of ours, and a panic would end the process.
 func (s *Space) repay(ctx context.Context, keys []string) (err error) {
 	defer func() {
-		if p := recover(); p != nil && !mutant.PanicEnds {
+		if p := recover(); p != nil {
 			err = fmt.Errorf("coherence: a hook of the client panicked: %v", p)
-		} else if p != nil {
-			panic(p)
 		}
 	}()
 	_, err = s.announceAlone(ctx, keys, false)
@@ -164,10 +160,6 @@ func (j *journal) retryAll(ctx context.Context) error {
 	full, upTo := j.full.Load(), j.fails
 	j.mu.Unlock()
 	if !full {
-		return nil
-	}
-	if mutant.NoOverflow {
-		j.full.Store(false)
 		return nil
 	}
 	for range 2 { // somebody may have raised it before the keys failed, which would do the first time

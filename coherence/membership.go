@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -53,7 +52,7 @@ func (m *membership) id() string {
 
 // admitted reports whether the node may announce.
 func (n *Node) admitted() bool {
-	if n.cfg.Warm == 0 || mutant.NoAdmission {
+	if n.cfg.Warm == 0 {
 		return true
 	}
 	s := n.members.mandate.Load()
@@ -71,7 +70,7 @@ func (n *Node) strange() error {
 // expel forgets a membership that Redis does not know any more; the prober asks
 // for a new one, under a new name.
 func (n *Node) expel() {
-	if n.members.mandate.Swap(nil) != nil || mutant.ExpelAgain {
+	if n.members.mandate.Swap(nil) != nil {
 		n.wake() // else it is asking already, and may be here because it was refused again
 	}
 }
@@ -164,7 +163,7 @@ func (m *membership) list(number uint64, others []other) {
 			m.known = append(m.known, o.id)
 		}
 	}
-	if gone := len(m.next) < len(m.known); gone && !mutant.GoneForgotten || !m.complete && !mutant.NoFloor {
+	if len(m.next) < len(m.known) || !m.complete {
 		m.floor = max(m.floor, number)
 	}
 	m.complete = true
@@ -172,7 +171,7 @@ func (m *membership) list(number uint64, others []other) {
 
 // lives reports whether nobody can have been admitted without this node's knowing.
 func (m *membership) lives(now Instant) bool {
-	return m.mandate.Load() != nil && m.complete && (now < m.until || mutant.LateVouch)
+	return m.mandate.Load() != nil && m.complete && now < m.until
 }
 
 // unsettle ends what is known of the list: another Redis process may have another.

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // A Monitor watches every connection of a client for the Redis process behind
@@ -81,7 +79,7 @@ func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
 	server, replication := pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
 	_, err := pipe.Exec(ctx)
 	var refused redis.Error
-	if errors.As(err, &refused) && (!isPassing(err) || mutant.BusyPass) {
+	if errors.As(err, &refused) && !isPassing(err) {
 		m.unreadable(refused)
 		return nil
 	}
@@ -92,7 +90,7 @@ func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
 	if role == "sentinel" {
 		return nil // it holds no data: a failover client asks it where the master is
 	}
-	if role != "" && role != "master" && !mutant.NoRole {
+	if role != "" && role != "master" {
 		return fmt.Errorf("%w: its role is %q", ErrReplica, role)
 	}
 	if process == "" {

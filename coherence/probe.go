@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // prober is the state of the probe loop, touched by it alone but where noted.
@@ -77,7 +75,7 @@ func (n *Node) probeLoop(ctx context.Context) {
 		n.prober.failure.Store(&err)
 		n.report(err)
 		timer.Reset(n.cfg.Probe)
-		if err != nil && !mutant.Restless {
+		if err != nil {
 			pause(ctx, n.cfg.Probe/rest)
 		}
 	}
@@ -129,15 +127,12 @@ func (n *Node) probe(ctx context.Context) error {
 		return err
 	}
 	n.counts.probes.Add(1)
-	if mutant.ReplyLease {
-		s = n.Now()
-	}
 	if _, known := n.monitor.view(); !known {
 		n.wake() // an unknown process may have answered: enter it first
 		return nil
 	}
 	verdict := n.history.judge(sent, r)
-	if verdict == behind && !mutant.GapIgnored {
+	if verdict == behind {
 		verdict, err = n.repair(ctx, r)
 		if err != nil {
 			return err
@@ -150,9 +145,7 @@ func (n *Node) probe(ctx context.Context) error {
 	case inStep:
 		n.noticeDeafness()
 	case lost:
-		if !mutant.NoLost {
-			n.void(r, Event{Kind: EventMissed, Note: "fell more than " + strconv.Itoa(ring) + " announcements behind"})
-		}
+		n.void(r, Event{Kind: EventMissed, Note: "fell more than " + strconv.Itoa(ring) + " announcements behind"})
 	case newEpoch:
 		why := Event{} // whoever raised it has told why
 		if _, joined := n.history.position(); joined && (r.at.n < sent.at.n || r.at.n == sent.at.n && r.at != sent.at) {
@@ -168,7 +161,7 @@ func (n *Node) probe(ctx context.Context) error {
 	}
 	n.prober.proved, n.prober.forked = s, false
 	n.extend(s)
-	if attested && (n.monitor.sees() || mutant.Unseen) {
+	if attested && n.monitor.sees() {
 		n.assure(s)
 	}
 	return n.attend(ctx, r.version)
@@ -182,13 +175,8 @@ var errUnclear = errors.New("coherence: the bus moved on during the probe")
 func (n *Node) void(r report, why Event) {
 	n.rebirth(n.Now(), 0)
 	n.estrange()
-	if mutant.FlushFirst {
-		n.gens.flush()
-	}
 	n.history.adopt(r)
-	if !mutant.FlushFirst && !mutant.NoVoid {
-		n.gens.flush()
-	}
+	n.gens.flush()
 	n.members.unsettle()
 	n.prober.owed = 0
 	n.sub.heard.Store(0) // the numbers may begin anew
@@ -229,7 +217,7 @@ func (n *Node) noticeSuspension() {
 	ahead := time.Duration(wall-p.lastWall) - mono.Sub(p.lastMono)
 	first := p.lastWall == 0
 	p.lastWall, p.lastMono = wall, mono
-	if first || ahead < n.cfg.MaxStale/2 || mutant.Suspended {
+	if first || ahead < n.cfg.MaxStale/2 {
 		return
 	}
 	n.dropLease()

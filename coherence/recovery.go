@@ -8,7 +8,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
 
@@ -57,7 +56,7 @@ func (n *Node) keep(ctx context.Context, process string) error {
 		}
 	}
 	_, kept, err := n.recover(ctx, run)
-	if err == nil && !kept && !mutant.NoReports {
+	if err == nil && !kept {
 		err = errWaiting
 	}
 	if err == nil {
@@ -77,7 +76,7 @@ func (n *Node) open(ctx context.Context, conn *redis.Conn, run *script.Runner) e
 	if r.ancestor, err = n.ancestor(ctx, conn, at); err != nil {
 		return err
 	}
-	if !n.memory.covers(r.ancestor) && !mutant.Forgetful {
+	if !n.memory.covers(r.ancestor) {
 		return errCold
 	}
 	r.vouched = r.member && r.ancestor >= n.members.floor
@@ -193,9 +192,6 @@ func (n *Node) ancestor(ctx context.Context, conn *redis.Conn, at position) (uin
 
 // repeat makes the announcements again that came after the common ancestor.
 func (n *Node) repeat(ctx context.Context, run *script.Runner) error {
-	if mutant.NoRepeat {
-		return nil
-	}
 	lost := n.memory.cut(n.recovery.ancestor)
 	for space, keys := range bySpace(lost) {
 		if _, err := space.announceBy(ctx, run, announcing{space: space, id: n.members.id()}, keys); err != nil {
@@ -246,9 +242,6 @@ func (n *Node) rewind() {
 // before the last of these announcements reached the old one. The youngest count if
 // they are many.
 func (n *Node) repeatLater() {
-	if mutant.NoHeal {
-		return
-	}
 	room := n.cfg.JournalSize / 2 // more would overflow it, which voids everything
 	for space, keys := range bySpace(n.memory.clear()) {
 		keys = keys[:min(len(keys), room)]

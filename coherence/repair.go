@@ -5,8 +5,6 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // repair fetches the missing entries from the ring and applies them, link by
@@ -69,7 +67,7 @@ func (n *Node) readSlots(ctx context.Context, rdb redis.HashCmdable, lo, hi uint
 // or demoted master without any error.
 func (n *Node) noticeDeafness() {
 	p := &n.prober
-	if p.owed == 0 || mutant.Deaf {
+	if p.owed == 0 {
 		return
 	}
 	if n.sub.heard.Load() >= p.owed || n.sub.confirmed.Load() >= int64(p.owedAt) {

@@ -3,7 +3,6 @@ package coherence
 import (
 	_ "embed"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
 
@@ -25,11 +24,11 @@ var (
 	//go:embed script/recover.lua
 	recoverSource string
 
-	appendScript  = script.New(mutant.Script("append", appendSource), true)
+	appendScript  = script.New(appendSource, true)
 	meetScript    = script.New(meetSource, true)
 	confirmScript = script.New(confirmSource, false)
-	beatScript    = script.New(mutant.Script("beat", beatSource), true)
-	attestScript  = script.New(mutant.Script("attest", attestSource), true)
-	expelScript   = script.New(mutant.Script("expel", expelSource), true)
-	recoverScript = script.New(mutant.Script("recover", recoverSource), true)
+	beatScript    = script.New(beatSource, true)
+	attestScript  = script.New(attestSource, true)
+	expelScript   = script.New(expelSource, true)
+	recoverScript = script.New(recoverSource, true)
 )

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/internal/gather"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 )
 
@@ -82,7 +81,7 @@ func (n *Node) Space(cfg SpaceConfig) (*Space, error) {
 	if cfg.Acked && (cfg.Fence < 3*n.cfg.MaxStale || cfg.Fence > maxFence) {
 		return nil, fmt.Errorf("coherence.SpaceConfig.Fence: %v is not between three times MaxStale (%v) and %v", cfg.Fence, 3*n.cfg.MaxStale, maxFence)
 	}
-	if cfg.Acked && !mutant.Unseen {
+	if cfg.Acked {
 		if err := n.unseen(); err != nil {
 			return nil, err
 		}
@@ -141,7 +140,7 @@ func (s *Space) Stamp(key string) Stamp {
 // adrift stays invalid for good: what was announced meanwhile may have been
 // applied before the copy was read.
 func (s *Space) Valid(st Stamp) bool {
-	return (st.ok || mutant.StampBlind) && s.inStep() && st.gen == s.node.gens.of(st.hash)
+	return st.ok && s.inStep() && st.gen == s.node.gens.of(st.hash)
 }
 
 // inStep reports whether copies may be served now.
@@ -170,7 +169,7 @@ func (s *Space) bumpAll(keys []string) {
 
 // Pending reports whether an invalidation of the key has failed here and is
 // being retried: shared copies are not to be used for it.
-func (s *Space) Pending(key string) bool { return s.node.journal.holds(s, key) && !mutant.NoPending }
+func (s *Space) Pending(key string) bool { return s.node.journal.holds(s, key) }
 
 // Await registers for wake-ups of key; Cancel it.
 func (s *Space) Await(key string) *Waiter { return s.node.inbox.await(s.WakePayload(key)) }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // Leased reports whether the node has proved itself in step for the instant t:
@@ -77,7 +75,7 @@ func (n *Node) Settle(ctx context.Context) error {
 }
 
 func (n *Node) settle(ctx context.Context, settled func() bool) error {
-	if settled() || mutant.NoSettle {
+	if settled() {
 		return nil
 	}
 	n.wake()

@@ -3,8 +3,6 @@ package coherence
 import (
 	"sync/atomic"
 	"time"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // A View is what a node takes for Redis' history at one moment. Take it before
@@ -22,11 +20,11 @@ type View struct {
 func (n *Node) View() (v View, ok bool) {
 	v.met, ok = n.monitor.view()
 	v.Epoch = n.history.epoch.Load()
-	return v, (ok || mutant.NoUnknown) && v.Epoch != 0
+	return v, ok && v.Epoch != 0
 }
 
 // Holds reports whether no unknown Redis process was met since v was taken.
-func (n *Node) Holds(v View) bool { return n.monitor.met.Load() == v.met || mutant.NoSuspect }
+func (n *Node) Holds(v View) bool { return n.monitor.met.Load() == v.met }
 
 // redisClock relates the node's clock to that of the bus' Redis. Only rates are
 // assumed to agree, and both bounds are kept: a probe sent at s and answered at
@@ -37,9 +35,6 @@ type redisClock struct {
 
 func (c *redisClock) set(s, r Instant, now time.Time) {
 	c.low.Store(now.UnixNano() - int64(r))
-	if mutant.ClockLate {
-		s = r
-	}
 	c.high.Store(now.UnixNano() - int64(s))
 }
 

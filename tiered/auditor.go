@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // auditor checks sampled hits as Audit describes.
@@ -116,7 +115,7 @@ func (a *auditor[V]) check(ctx context.Context, l *lane, s subject[V], patience 
 			return a.tell(l, f)
 		}
 		if proof, ok = a.announced(ctx, s); ok && !proof {
-			if outcome := compare(ctx, s); outcome != auditDiffers && !mutant.AuditOnce {
+			if outcome := compare(ctx, s); outcome != auditDiffers {
 				return outcome.again()
 			}
 			f.Outcome = AuditUnannounced
@@ -128,9 +127,6 @@ func (a *auditor[V]) check(ctx context.Context, l *lane, s subject[V], patience 
 
 // outlast waits from now on; false: the context has ended.
 func (a *auditor[V]) outlast(ctx context.Context, d time.Duration) bool {
-	if mutant.AuditEarly {
-		return true
-	}
 	wait := time.NewTimer(d)
 	defer wait.Stop()
 	select {

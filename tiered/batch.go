@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -93,12 +92,6 @@ func (b *batch[V]) fly(ctx context.Context) {
 		b.refuse(err)
 	}
 	b.acquire(ctx)
-	if mutant.AloneFirst {
-		for _, p := range b.alone {
-			p.land(b.cache.embark(p.call.Detach(ctx), &p.reading, step[V]{do: look}))
-		}
-		b.alone = nil
-	}
 	b.fill(ctx)
 	for _, p := range b.alone {
 		p.gone = true

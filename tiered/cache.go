@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
 
@@ -61,7 +60,7 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 	c := &Cache[V]{node: node, cfg: cfg, bound: node.Config().MaxStale}
 	c.flights.MaxStale = c.bound
 	c.strong, c.window = cfg.Consistency != Bounded, c.bound
-	if c.strong && !mutant.StrongWindow {
+	if c.strong {
 		c.window = math.MinInt64 / 2 // never
 	}
 	c.closing, c.close = context.WithCancelCause(context.Background())

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // Consistency says what a cache promises about reads that begin after a write has
@@ -65,7 +64,7 @@ func (c Config[V]) agree(node coherence.Config) (Config[V], error) {
 // a load. A lease is enough where a bound is promised; an assurance says that writers
 // wait for this node.
 func (c *Cache[V]) leased(t coherence.Instant) bool {
-	if c.strong && !mutant.LeaseEnough {
+	if c.strong {
 		return c.node.Assured(t)
 	}
 	return c.node.Leased(t)
@@ -73,7 +72,7 @@ func (c *Cache[V]) leased(t coherence.Instant) bool {
 
 // asks reports whether Redis is to be asked for key at now.
 func (c *Cache[V]) asks(key string, now coherence.Instant) bool {
-	return (c.leased(now) || mutant.NoBreaker) && !c.space.Pending(key) && !(c.strong && c.space.Barred(key))
+	return c.leased(now) && !c.space.Pending(key) && !(c.strong && c.space.Barred(key))
 }
 
 // Acked makes an Update or InvalidateMany of an Acknowledged cache wait until every

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
@@ -64,9 +63,6 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V], next step[V]) (V, err
 	}
 	defer c.dismiss(r)
 	patience := r.began.Add(min(c.cfg.WaitMax, maxLife))
-	if mutant.NoWaitMax {
-		patience = patience.Add(time.Hour)
-	}
 	for {
 		var rec record
 		var ok bool
@@ -145,7 +141,7 @@ func (c *Cache[V]) believe(r *reading[V], ask func() (record, error)) (record, b
 
 // take asks for the lease.
 func (c *Cache[V]) take(ctx context.Context, r *reading[V], replace string) (record, bool) {
-	if !c.asks(r.key, c.node.Now()) && !mutant.TakeAnyway {
+	if !c.asks(r.key, c.node.Now()) {
 		return record{}, false
 	}
 	t := token.New()
@@ -167,7 +163,7 @@ func (c *Cache[V]) take(ctx context.Context, r *reading[V], replace string) (rec
 // lost one since r looked. Whoever knows of it by now has moved the generation, or is
 // barred; whoever does not know of it holds up its writer.
 func (c *Cache[V]) vouches(r *reading[V]) bool {
-	return !c.strong || mutant.TakeBlind || r.gen == c.space.Generation(r.hash) && c.asks(r.key, c.node.Now())
+	return !c.strong || r.gen == c.space.Generation(r.hash) && c.asks(r.key, c.node.Now())
 }
 
 // await waits until the lease that somebody holds has ended, and returns what
@@ -242,12 +238,7 @@ func (c *Cache[V]) filled(r *reading[V], v V, rec *encoded, stored bool) {
 func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 	r.call.Seal()
 	c.counts.tally(bypass)
-	v, took, err := c.loadOne(ctx, r)
-	if mutant.CacheFenced {
-		if rec, _ := c.encode(token.Token{}, r, v, err, took); rec != nil {
-			c.keep(r, v, rec)
-		}
-	}
+	v, _, err := c.loadOne(ctx, r)
 	return v, err
 }
 
@@ -256,7 +247,7 @@ func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 // write that is still to come may have been applied here already. Where reads are
 // linearizable it is not served at all.
 func (c *Cache[V]) weak(ctx context.Context, r *reading[V]) (V, error) {
-	if c.strong && !mutant.StrongWeak {
+	if c.strong {
 		return c.bypass(ctx, r)
 	}
 	r.call.Weaken()

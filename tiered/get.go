@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/flight"
 )
 
@@ -62,7 +60,7 @@ func (c *Cache[V]) find(hash uint64, key string, now coherence.Instant, life *li
 		c.space.Bump(key) // nothing older is served here any more, nor joined
 	}
 	e := c.hit(hash, key, now)
-	if life.strict && e != nil && (e.weak || !c.leased(now)) && !mutant.AtLeastWeak {
+	if life.strict && e != nil && (e.weak || !c.leased(now)) {
 		return nil
 	}
 	return e
@@ -72,8 +70,8 @@ func (c *Cache[V]) find(hash uint64, key string, now coherence.Instant, life *li
 // now. The order of the checks matters: a prober bumps generations before it
 // extends the lease, so the lease is read before the generation.
 func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V] {
-	inStep := mutant.NoLease || c.node.Leased(now)
-	if c.strong && !mutant.LeaseEnough {
+	inStep := c.node.Leased(now)
+	if c.strong {
 		inStep = c.node.Assured(now)
 	}
 	e := c.local.get(hash, key)
@@ -88,12 +86,8 @@ func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V]
 
 // good reports whether a copy may be served. The caller has read inStep before.
 func (c *Cache[V]) good(e *entry[V], hash uint64, now coherence.Instant, inStep bool) bool {
-	if e.gen != c.space.Generation(hash) && !mutant.NoGen || now >= e.hard() {
+	if e.gen != c.space.Generation(hash) || now >= e.hard() {
 		return false
-	}
-	if mutant.LeaseLate {
-		time.Sleep(c.bound)
-		inStep = c.leased(now)
 	}
 	return inStep && !e.weak || now <= e.loaded.Add(c.window)
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/tiered/internal/envelope"
 )
 
@@ -58,14 +57,14 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 	case err != nil:
 		c.counts.corrupt.Add(1)
 		return step[V]{do: take, replace: stampOf(rec.raw)}
-	case env.Epoch > r.view.Epoch && !mutant.EpochAhead:
+	case env.Epoch > r.view.Epoch:
 		c.node.Check() // the fleet knows of a loss of history that this node does not
 		return step[V]{do: distrust}
-	case env.Epoch < r.view.Epoch && !mutant.EpochIgnored:
+	case env.Epoch < r.view.Epoch:
 		return step[V]{do: take, replace: stampOf(rec.raw)}
 	case env.Schema > c.cfg.Version:
 		return step[V]{do: distrust} // of a newer deployment: two shapes must not replace each other in turn
-	case !c.readable(env) || env.Hard <= c.node.RedisLatest(c.node.Now()) && !mutant.HardIgnored:
+	case !c.readable(env) || env.Hard <= c.node.RedisLatest(c.node.Now()):
 		return step[V]{do: take, replace: stampOf(rec.raw)}
 	}
 	v, ok := c.decoded(r, env)
@@ -84,7 +83,7 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 // when LocalTTL is shorter than what Redis has left.
 func (c *Cache[V]) decoded(r *reading[V], env envelope.Record) (v V, ok bool) {
 	e := c.local.get(r.hash, r.key)
-	if e == nil || e.weak || e.negative != env.Negative || e.mark != markOf(env.Stamp) && !mutant.StampAny {
+	if e == nil || e.weak || e.negative != env.Negative || e.mark != markOf(env.Stamp) {
 		return v, false
 	}
 	return e.value, true

@@ -3,8 +3,6 @@ package tiered
 import (
 	"context"
 	"time"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // lock is a lease or a refresh lock to be kept alive.
@@ -17,7 +15,7 @@ type lock struct {
 // renewal that is under way. One that is lost stays so: what is loaded under it will
 // be refused. A load that ends before the first renewal costs a timer and no goroutine.
 func (c *Cache[V]) renewing(ctx context.Context, locks ...lock) (stop func()) {
-	if len(locks) == 0 || mutant.NoRenew {
+	if len(locks) == 0 {
 		return func() {}
 	}
 	every := c.cfg.LeaseTTL / 3

@@ -6,7 +6,6 @@ import (
 
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/gather"
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // query is one key to be read in Redis, and what was found.
@@ -68,7 +67,7 @@ func (c *Cache[V]) lookUp(batch []*gather.Request[query]) (bytes int) {
 // Redis that does not answer costs a read two of them at most.
 func (c *Cache[V]) timely(batch []*gather.Request[query]) []*gather.Request[query] {
 	now := c.node.Now()
-	if !c.leased(now) && !mutant.NoBreaker && !mutant.QueueBlind {
+	if !c.leased(now) {
 		return nil
 	}
 	late := func(q *gather.Request[query]) bool { return now.Sub(q.Value.asked) > c.remote.timeout }

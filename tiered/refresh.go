@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -76,7 +75,7 @@ func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], old mark) bool {
 		return false // before the lock: a less busy process may take it
 	}
 	t := token.New()
-	if mine, err := c.remote.lock(ctx, stamp, t); err != nil || !mine && !mutant.RefreshHerd {
+	if mine, err := c.remote.lock(ctx, stamp, t); err != nil || !mine {
 		c.source.leave()
 		return false
 	}

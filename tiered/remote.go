@@ -11,7 +11,6 @@ import (
 
 	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/gather"
-	"github.com/tiercache/tiercache/internal/mutant"
 	shared "github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
 	"github.com/tiercache/tiercache/tiered/internal/script"
@@ -88,7 +87,7 @@ func classify(raw []byte) record {
 		return record{kind: value, raw: raw}
 	case raw[0] == 'L' && n >= leaseHeader && (n-leaseHeader)%inboxLength == 0:
 		return record{kind: leased, raw: raw}
-	case raw[0] == 'F' && (n > 1 && (n-1)%fenceLength == 0 || mutant.FirstByte):
+	case raw[0] == 'F' && n > 1 && (n-1)%fenceLength == 0:
 		return record{kind: fenced, raw: raw}
 	}
 	return record{kind: absent} // foreign or malformed: ACQUIRE replaces it
@@ -256,7 +255,7 @@ func (r *remote) lower(ctx context.Context, key, id string, rec []byte, px time.
 		results[0] = r.each(ctx, r.unfence(key, id, nil, px))[0]
 	}
 	remaining, ok := results[0].Value.(int64)
-	if !ok || remaining < 0 || results[1].Value != int64(1) && !mutant.NoReceipt {
+	if !ok || remaining < 0 || results[1].Value != int64(1) {
 		return fenceLost
 	}
 	if remaining == 1 {

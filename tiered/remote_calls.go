@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/internal/gather"
-	"github.com/tiercache/tiercache/internal/mutant"
 	shared "github.com/tiercache/tiercache/internal/script"
 )
 
@@ -91,7 +90,7 @@ func (r *remote) runTogether(batch []*gather.Request[calls]) (bytes int) {
 
 // late: Redis has not answered those ahead for a Timeout.
 func (r *remote) late(q *gather.Request[calls]) bool {
-	return !mutant.LateCall && time.Since(q.Value.asked) > r.timeout
+	return time.Since(q.Value.asked) > r.timeout
 }
 
 // weight is how many bytes travel for calls, of those that may be many.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 	"github.com/tiercache/tiercache/tiered/internal/envelope"
 )
@@ -81,7 +80,7 @@ const maxLife = 10 * 365 * 24 * time.Hour
 // expiries draws the soft and the hard lifetime. What does not exist is never
 // served stale.
 func (c *Cache[V]) expiries(l lifetime, negative bool) (soft, hard time.Duration) {
-	if negative && !mutant.NegativeStale {
+	if negative {
 		soft = c.jittered(min(c.cfg.NotFoundTTL, maxLife))
 		return soft, soft
 	}
@@ -103,12 +102,6 @@ func (c *Cache[V]) keepAt(now coherence.Instant, r *reading[V], v V, rec *encode
 	h := &rec.header
 	e := &entry[V]{key: r.key, value: v, gen: r.gen, loaded: r.began, mark: markOf(rec.stamp), negative: h.Negative}
 	hard := min(now.Add(c.untilRedis(now, h.Hard)), r.began.Add(c.cfg.LocalTTL))
-	if mutant.LateGen {
-		e.gen = c.space.Generation(r.hash)
-	}
-	if mutant.Outlive {
-		hard = r.began.Add(c.cfg.LocalTTL)
-	}
 	e.expire(now.Add(c.untilRedis(now, h.Soft)), hard, h.Delta)
 	c.local.set(r.hash, e, rec.size)
 	return e
@@ -116,10 +109,6 @@ func (c *Cache[V]) keepAt(now coherence.Instant, r *reading[V], v V, rec *encode
 
 // keepWeak stores a local copy of what was loaded without Redis.
 func (c *Cache[V]) keepWeak(r *reading[V], v V, rec *encoded) {
-	if mutant.Weak {
-		c.keep(r, v, rec)
-		return
-	}
 	end := r.began.Add(min(c.bound+1, c.cfg.LocalTTL, rec.px))
 	e := &entry[V]{key: r.key, value: v, gen: r.gen, loaded: r.began, negative: rec.header.Negative, weak: true}
 	e.expire(end, end, 0)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/token"
 )
 
@@ -57,16 +56,11 @@ func (c *Cache[V]) Update(ctx context.Context, key string, write Writer[V], opts
 	}
 	if err := c.fence(ctx, w); err != nil {
 		c.counts.notWritten.Add(1)
-		if mutant.WriteUnfenced {
-			return write(ctx, key)
-		}
 		return none, fmt.Errorf("%w: key %q in cache %q: %w", ErrNotWritten, key, c.cfg.Name, err)
 	}
 	c.counts.updates.Add(1)
 	v, took, err := w.call(ctx, write, c.cfg.FenceTTL)
-	if !mutant.NoBump {
-		c.space.Bump(key) // what was loaded meanwhile without a lease may be older than the write
-	}
+	c.space.Bump(key) // what was loaded meanwhile without a lease may be older than the write
 	return c.conclude(ctx, w, v, took, err)
 }
 
@@ -97,12 +91,12 @@ func (c *Cache[V]) fence(ctx context.Context, w *writing[V]) error {
 	w.sent = time.Now()
 	var err error
 	w.id, w.receipt, err = c.remote.raise(ctx, w.key, w.token, w.acked)
-	if err == nil && !mutant.AfterWrite {
+	if err == nil {
 		err = c.confirmed(ctx, w)
 	}
 	// Nodes forget the fence after its life. The leases of probes from before the end of
 	// this wait are over by then, if it took no longer than half of that.
-	if err == nil && time.Since(w.sent) > c.cfg.FenceTTL/2 && !mutant.NoHalf {
+	if err == nil && time.Since(w.sent) > c.cfg.FenceTTL/2 {
 		err = errors.New("fencing took more than half of FenceTTL")
 	}
 	if err != nil {
@@ -127,9 +121,6 @@ func (c *Cache[V]) lift(w *writing[V]) {
 // call runs the writer well within the fence's life, which began at the latest
 // when the fence was sent.
 func (w *writing[V]) call(ctx context.Context, write Writer[V], life time.Duration) (v V, took time.Duration, err error) {
-	if mutant.NoDeadline {
-		life = time.Hour
-	}
 	deadline := w.sent.Add(life * 8 / 10)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -151,7 +142,7 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 	var none V
 	deleted := saysNotFound(err) && !isRolledBack(err)
 	if err != nil && !deleted {
-		if isRolledBack(err) || mutant.WithdrawDoubt {
+		if isRolledBack(err) {
 			c.withdraw(ctx, w, w.id)
 		}
 		return none, err // in doubt: the fence stays until it expires
@@ -171,16 +162,10 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 		c.counts.writtenThrough.Add(1)
 		c.keep(&w.reading, v, rec)
 	case fenceLost:
-		if mutant.NoReannounce {
-			break
-		}
 		if w.receipt, err = c.space.AnnounceAll(ctx, []string{w.key}, w.acked); err != nil {
 			c.counts.unconfirmed.Add(1)
 			return c.handOut(v), err
 		}
-	}
-	if mutant.AfterWrite {
-		_ = c.confirmed(ctx, w)
 	}
 	c.lift(w)
 	w.life.issued(w.receipt)
@@ -194,7 +179,7 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 // Redis may have lost: then it does not know that the two overlap. Ask it after the
 // generation was taken.
 func (c *Cache[V]) overlapped(w *writing[V]) bool {
-	return c.strong && c.space.Overlapped(w.key, w.token) && !mutant.BesideBlind
+	return c.strong && c.space.Overlapped(w.key, w.token)
 }
 
 // Invalidate makes every node and Redis drop keys, ends loads of them that are

@@ -33,7 +33,7 @@
 // caveats of package tiered: the source refuses writers whose fence is over, and nothing is written past the
 // caches, so that Invalidate is called for values that have not changed.
 //
-// A cache that is broken on purpose (go run -tags mutants, with TIERCACHE_MUTANT) was found out by one run of -strong -seed 5
+// A cache that is broken on purpose (see -overlay of internal/mutants) was found out by one run of -strong -seed 5
 // after 6 s (noack), 9 s (afterwrite, nogen), 16 s (noyoung), 21 s (nooutwait) and 26 s (joinsealed), and with -seed 6 -faults
 // "FLUSHALL;link in a hole;link in a one-way hole" after 36 s (nograce). That is chance: afterwrite outlived 60 s in two of
 // four other runs. Others need an order of events that a minute did not bring: ackfirst, attestlate, besideblind, latefence,

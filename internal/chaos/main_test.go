@@ -107,9 +107,15 @@ func TestUnknownFault(t *testing.T) {
 // proves nothing.
 func TestMutantsAreCaught(t *testing.T) {
 	redistest.Need(t, "chaos against mutants")
-	binary := filepath.Join(t.TempDir(), "chaos")
-	if out, err := exec.Command("go", "build", "-tags", "mutants", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "chaos")
+	for _, args := range [][]string{
+		{"run", "../mutants", "-overlay", dir},
+		{"build", "-cover=false", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, "."},
+	} {
+		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+			t.Fatalf("go %v: %v\n%s", args, err, out)
+		}
 	}
 	for _, m := range []struct {
 		mutant, rule string

@@ -36,8 +36,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // ErrClosed is the error of requests that come after Close.
@@ -120,7 +118,7 @@ func (g *Gatherer[T]) Ask(ctx context.Context, r *Request[T]) error {
 // lasts reports whether the deadline of ctx leaves time for a batch.
 func (g *Gatherer[T]) lasts(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
-	return !ok || time.Until(deadline) >= g.limits.Time || mutant.LoneLate
+	return !ok || time.Until(deadline) >= g.limits.Time
 }
 
 // enter takes a free slot for a request that may be sent by its caller, else queues it.
@@ -149,7 +147,7 @@ func (g *Gatherer[T]) enter(r *Request[T], lone bool) (bool, error) {
 func (g *Gatherer[T]) leave(r *Request[T]) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r.left, g.left = !mutant.StayQueued, true
+	r.left, g.left = true, true
 }
 
 // sweep takes those out of the queue who have left.

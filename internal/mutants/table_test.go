@@ -4,51 +4,55 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
 
 const root = "../.."
 
-// Every mutant stands in the table once, and every mutation names a test that
-// exists.
-func TestTableIsComplete(t *testing.T) {
-	var listed []string
-	for _, m := range table {
-		listed = append(listed, m.name)
-		test, _, _ := strings.Cut(strings.TrimPrefix(m.test, "^"), "$")
-		if !strings.Contains(tests(t, m.pkg), "func "+test+"(") {
-			t.Errorf("%s: no test %s in %s", m.name, test, m.pkg)
-		}
-	}
-	slices.Sort(listed)
-	if known := mutants(t); !slices.Equal(listed, known) {
-		t.Errorf("the table has %v\nof the mutants %v", listed, known)
+// The guard of every row stands in the code once, and its mutant is Go.
+func TestGuardsStand(t *testing.T) {
+	if _, err := mutate(root, table); err != nil {
+		t.Error(err)
 	}
 }
 
-var named = regexp.MustCompile(`(?m)^\t(?:\w+ += is\(|\{)"(\w+)"`)
+var named = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
 
-// mutants reads the names out of the switches and the cuts.
-func mutants(t *testing.T) (names []string) {
-	t.Helper()
-	for _, file := range []string{"on.go", "mutant.go"} {
-		text, err := os.ReadFile(filepath.Join(root, "internal/mutant", file))
-		if err != nil {
-			t.Fatal(err)
+func TestRows(t *testing.T) {
+	seen := make(map[string]bool)
+	for i, r := range table {
+		if !r.leads() {
+			if r.invariant != "" || r.meaning != "" || i == 0 || table[i-1].name != r.name {
+				t.Errorf("row %d, %s: it names no test, and is no further row of the mutant above", i, r.name)
+			}
+			continue
 		}
-		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
-			names = append(names, m[1])
+		if !named.MatchString(r.name) || seen[r.name] {
+			t.Errorf("row %d: the name %q is taken, or no word of lower case", i, r.name)
+		}
+		seen[r.name] = true
+		if r.meaning == "" || r.guard == r.instead {
+			t.Errorf("%s: it says nothing, or changes nothing", r.name)
 		}
 	}
-	slices.Sort(names)
-	return names
 }
 
-func tests(t *testing.T, pkg string) string {
+// Every row names a test that exists.
+func TestTestsExist(t *testing.T) {
+	for pkg, tests := range testsByPackage(table) {
+		code := testCode(t, pkg)
+		for _, test := range tests {
+			if !strings.Contains(code, "\nfunc "+test+"(t *testing.T)") {
+				t.Errorf("no test %s in %q", test, pkg)
+			}
+		}
+	}
+}
+
+func testCode(t *testing.T, pkg string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(root, pkg, "gated*_test.go"))
+	files, err := filepath.Glob(filepath.Join(root, pkg, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,17 +65,4 @@ func tests(t *testing.T, pkg string) string {
 		code.Write(text)
 	}
 	return code.String()
-}
-
-func TestFailures(t *testing.T) {
-	for output, want := range map[string]string{
-		"=== RUN   TestA\n--- FAIL: TestA (0.00s)\nFAIL\n":                                     "TestA",
-		"=== RUN   TestA\n--- PASS: TestA (0.00s)\nPASS\n":                                     "",
-		"=== RUN   TestA\n--- PASS: TestA (0.00s)\n=== RUN   TestB\npanic: test timed out\n":   "TestB (panic or timeout)",
-		"=== RUN   TestA\n=== RUN   TestA/x\n--- FAIL: TestA (0.00s)\n    --- FAIL: TestA/x\n": "TestA",
-	} {
-		if got := strings.Join(failures(output, !strings.Contains(output, "PASS\n")), ", "); got != want {
-			t.Errorf("failures(%q) = %q, want %q", output, got, want)
-		}
-	}
 }

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/tiercache/tiercache/coherence"
-	"github.com/tiercache/tiercache/internal/mutant"
 )
 
 // A Ticket describes a read that wants to join or to begin a flight.
@@ -97,10 +96,10 @@ func (g *Group[T]) Enter(t Ticket) Seat[T] {
 // node had applied already. What a sealed flight returns is younger than no read
 // that comes after the seal.
 func (g *Group[T]) joinable(c *Call[T], t Ticket) bool {
-	if c.sealed && !mutant.JoinSealed || c.Gen != t.Gen && !mutant.JoinGen {
+	if c.sealed || c.Gen != t.Gen {
 		return false
 	}
-	return c.pending || t.Leased && (!c.weak || mutant.JoinWeak) || mutant.JoinOld || (!t.Strict || mutant.JoinLax) && t.Now <= c.begun.Add(g.MaxStale)
+	return c.pending || t.Leased && !c.weak || !t.Strict && t.Now <= c.begun.Add(g.MaxStale)
 }
 
 func (g *Group[T]) begin(t Ticket, current *Call[T]) *Call[T] {
@@ -146,10 +145,7 @@ func (c *Call[T]) await(ctx context.Context) {
 // Detach returns a context for c with the values of ctx and none of its
 // deadlines. It ends when the flight has landed or nobody waits any more.
 func (c *Call[T]) Detach(ctx context.Context) context.Context {
-	if !mutant.LeaderCancels {
-		ctx = context.WithoutCancel(ctx)
-	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.Release(cancel)
 	return ctx
 }
@@ -160,7 +156,7 @@ func (c *Call[T]) Release(f func()) {
 	c.group.mu.Lock()
 	defer c.group.mu.Unlock()
 	c.release = f
-	if c.landed || c.waiters == 0 && !mutant.NoAbandon {
+	if c.landed || c.waiters == 0 {
 		c.let()
 	}
 }
@@ -246,9 +242,6 @@ func (c *Call[T]) over() <-chan struct{} {
 // Wait returns the flight's result, or the context's error as soon as it ends before
 // the flight has landed.
 func (s Seat[T]) Wait(ctx context.Context) (T, error) {
-	if mutant.WaitDeaf {
-		ctx = context.WithoutCancel(ctx)
-	}
 	done := s.done
 	if done == nil { // it has led: the flight has landed most of the time
 		if v, landed, err := s.Call.outcome(); landed {
@@ -283,7 +276,7 @@ func (s Seat[T]) Leave() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c.waiters--
-	if c.waiters > 0 || mutant.NoAbandon {
+	if c.waiters > 0 {
 		return true
 	}
 	g.forget(c)

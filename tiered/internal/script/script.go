@@ -28,7 +28,6 @@ import (
 	_ "embed"
 	"fmt"
 
-	"github.com/tiercache/tiercache/internal/mutant"
 	"github.com/tiercache/tiercache/internal/script"
 	"github.com/tiercache/tiercache/internal/token"
 )
@@ -63,7 +62,7 @@ var (
 	//	args   token, lease in ms, stamp of a value that may be replaced ("" none)
 	//	reply  int64: the lease is mine, this is its grant for [LeaseID]
 	//	       string: the value, lease or live fences that stand there; nothing changed
-	Acquire = script.New(mutant.Script("acquire", acquire), false)
+	Acquire = script.New(acquire, false)
 
 	// Wait asks for a wake-up when the lease on a key ends.
 	//
@@ -86,13 +85,13 @@ var (
 	//	args   [LeaseID], record ("V" token envelope; "" gives up, for which a token will do),
 	//	       px, inbox prefix, wake payload
 	//	reply  1 stored or given up, 0 the lease is no longer mine
-	Commit = script.New(mutant.Script("commit", commit), false)
+	Commit = script.New(commit, false)
 
 	// Replace swaps a value for a fresher one.
 	//
 	//	args   stamp of the value that was refreshed, record ("V" token envelope), px
 	//	reply  1 stored, 0 another value or none stands there
-	Replace = script.New(mutant.Script("replace", replace), false)
+	Replace = script.New(replace, false)
 
 	// Fence announces a write: it drops value or lease, wakes who waits, and lets
 	// nobody cache until Unfence or the end of ttl.
@@ -100,7 +99,7 @@ var (
 	//	args   token, ttl in ms, inbox prefix, wake payload
 	//	reply  []any{number of other live fences, expiry of mine for [FenceID]}, both int64
 	//	error  FENCES...: 64 others write this key; nothing changed
-	Fence = script.New(mutant.Script("fence", fence), false)
+	Fence = script.New(fence, false)
 
 	// Unfence ends a write, and stores the new value if no other write overlapped it.
 	//
@@ -108,13 +107,13 @@ var (
 	//	       A token will do to clear a fence whose reply was lost; then the record is ignored.
 	//	reply  -1 my fence is gone: invalidate and announce again
 	//	       0 cleared, nothing stored; 1 stored; n+1 cleared, n fences of others remain
-	Unfence = script.New(mutant.Script("unfence", unfence), true)
+	Unfence = script.New(unfence, true)
 
 	// Inval drops value or lease and wakes who waits. Fences stay, but may no longer store.
 	//
 	//	args   inbox prefix, wake payload
 	//	reply  0 nothing was there, 1 removed, 2 live fences remain
-	Inval = script.New(mutant.Script("inval", inval), true)
+	Inval = script.New(inval, true)
 )
 
 // LeaseID is what Commit wants to see of the lease that Acquire granted.

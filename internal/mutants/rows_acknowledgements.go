@@ -1,0 +1,75 @@
+package main
+
+// acknowledgements are the guards of announcements that every node confirms, and of the
+// fences that nodes remember.
+var acknowledgements = []row{
+	{"noack", "I16", "nobody's confirmation is waited for",
+		"coherence/ack.go:Heard", `r.hearing == nil`, `true`,
+		"coherence.TestGatedI16SilentNodeIsWaitedFor"},
+	{"nooutwait", "I16", "a node that does not confirm is not waited for",
+		"coherence/ack.go:outwait", `now < p.end(r)`, `false`,
+		"coherence.TestGatedI16SilentNodeIsWaitedFor"},
+	{"ackfirst", "I16", "a node confirms before it has applied",
+		"coherence/bus.go:apply",
+		`if err != nil {
+			n.distrust(err)
+			return
+		}`,
+		`if err != nil {
+			n.distrust(err)
+			return
+		}
+		if c.writer != "" && c.writer != n.name && n.attest.listed.Load() {
+			n.debts.add(c.writer, e.at.nonce)
+		}`,
+		"coherence.TestGatedI16ApplyBeforeConfirming"},
+	{"attestlate", "I16", "a probe enters the registry after it has read the bus",
+		"coherence/attest.go:attestOrRead",
+		`if r, err = n.enlist(ctx, sent, s); err == nil {
+			return r, true, n.unproxied(ctx)
+		}`,
+		`if r, err = n.readBus(ctx, s); err == nil {
+			_, err = n.enlist(ctx, sent, s)
+		}
+		return r, err == nil, err`,
+		"coherence.TestGatedI16WhoEntersReadsAfterwards"},
+	{"expelblind", "I16", "EXPEL removes a node that has attested anew",
+		"coherence/script/expel.lua", `if ARGV[i + 1] == '' or redis.call('HGET', KEYS[1], at) == ARGV[i + 1] then`, `if true then`,
+		"coherence.TestGatedI16WhoReturnsStaysListed"},
+	{"nograce", "I16", "writers do not wait after a loss of history",
+		"coherence/attest.go:graceLeft", `return Instant(s.node.attest.born.Load()).Add(s.fenceLife()).Sub(s.node.Now())`, `return 0`,
+		"coherence.TestGatedI16RegistryLost/noticed"},
+	{"unlisted", "I16", "APPEND goes ahead on a registry that has lost nodes",
+		"coherence/script/append.lua", `if not known then`, `if false then`,
+		"coherence.TestGatedI16RegistryLost/the registry alone"},
+	{"foreignepoch", "I16", "an announcement to a bus that has lost its history counts",
+		"coherence/announcing.go:appended", `epoch != a.vantage.view.Epoch`, `false`,
+		"coherence.TestGatedI16RegistryLost/another epoch"},
+	{"unseen", "I16", "a node attests that cannot tell Redis processes apart",
+		"coherence/probe.go:probe", `attested && n.monitor.sees()`, `attested`,
+		"coherence.TestGatedI16WhoIsBlindDoesNotAttest"},
+	{"unseen", "", "",
+		"coherence/space.go:Node.Space",
+		`if err := n.unseen(); err != nil {
+			return nil, err
+		}`,
+		``, ""},
+
+	// Fences that nodes remember.
+	{"nolocalfence", "I15", "fences that were announced are forgotten",
+		"coherence/fence.go:Overlapped", `s.fences.stands(key, own, now)`, `false`,
+		"coherence.TestGatedI15FencesAreRemembered"},
+	{"liftany", "I15", "the end of a fence ends all fences of its key",
+		"coherence/fence.go:fences.lift",
+		`if f.keys[key] = f.drop(key, t, now); len(f.keys[key]) == 0 {
+			delete(f.keys, key)
+		}`,
+		`delete(f.keys, key)`,
+		"coherence.TestGatedI15FencesAreRemembered"},
+	{"latefence", "I15", "the generation moves before the fence is known",
+		"coherence/bus.go:apply", `s.heed(c)`, `s.bumpAll(c.keys); s.heed(c)`,
+		"coherence.TestGatedI15FenceBeforeGeneration"},
+	{"noyoung", "I15", "a node that has missed fences caches at once",
+		"coherence/fence.go:Overlapped", `now <= s.deafUntil()`, `false`,
+		"coherence.TestGatedI15WhoMissedFencesIsBarred"},
+}

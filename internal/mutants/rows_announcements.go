@@ -1,0 +1,70 @@
+package main
+
+// announcements are the guards of announcements, from the caller to the bus.
+var announcements = []row{
+	{"noerase", "I7", "Redis is not erased before the announcement",
+		"coherence/announce.go:announceBy", `s.erase != nil`, `false`,
+		"tiered.TestGatedStaleEndsWithInvalidation"},
+	{"noerase", "", "",
+		"coherence/announce.go:erasures", `s.erasing == nil`, `true`, ""},
+	{"announcefirst", "I7", "the announcement goes ahead of the erasure",
+		"coherence/announcing.go:announce", `defer cancel()`, `defer cancel(); _, _ = run.Run(ctx, call.Script, call.Keys, call.Args...)`,
+		"tiered.TestGatedI7ErasedBeforeAnnounced"},
+	{"appendfirst", "I7", "the announcement goes ahead of the fence",
+		"coherence/announcing.go:announce", `defer cancel()`, `defer cancel(); _, _ = run.Run(ctx, call.Script, call.Keys, call.Args...)`,
+		"tiered.TestGatedI7FencedBeforeAnnounced"},
+	{"stalenonce", "I7", "an announcement that went ahead of a forgotten fence counts as made",
+		"coherence/announcing.go:announce",
+		`call.Again = func() []any {
+			n.prepare(a)
+			return a.call.Args
+		}`,
+		``,
+		"tiered.TestGatedI7ForgottenFence"},
+	{"fenceunheeded", "I8", "an announcement counts although the fence before it failed",
+		"coherence/errand.go:settle", `result.Err != nil`, `false`,
+		"coherence.TestGatedI8OneFenceOfABatchFails"},
+	{"sharedstamp", "", "writes that share an announcement have one stamp",
+		"coherence/errand.go:post",
+		`if e.fence {
+			stamp++
+			own.stamp = stamp
+		}`,
+		``,
+		"coherence.TestGatedWritesShareAnEntry"},
+	{"stayqueued", "", "what nobody waits for any more is sent",
+		"internal/gather/gather.go:leave", `r.left, g.left = true, true`, `g.left = true`,
+		"coherence.TestGatedAbandonedFenceIsNotRaised"},
+	{"nosettle", "", "writes and announcements do not wait for the lease",
+		"coherence/state.go:settle", `settled()`, `true`,
+		"tiered.TestGatedBreakerCostsNothing"},
+	{"announceacross", "I7", "an announcement counts that two Redis processes answered in part",
+		"coherence/announce.go:announceAlone", `!s.node.Holds(view)`, `false`,
+		"coherence.TestGatedI7AnnouncementAcrossProcesses"},
+	{"announceacross", "", "",
+		"coherence/errand.go:dispatch", `s.node.Holds(view)`, `true`, ""},
+
+	// Announcements that failed.
+	{"bumpfirst", "I14", "copies are dropped before the journal knows the key",
+		"coherence/announce.go:owe", `kept := s.node.journal.add(s, keys, cause)`, `s.bumpAll(keys); kept := s.node.journal.add(s, keys, cause)`,
+		"coherence.TestGatedI14JournalBeforeBump"},
+	{"panicforgets", "", "an announcement whose hook panics is forgotten",
+		"coherence/announce.go:announceInStep", `s.owe(keys, errUnwound)`, ``,
+		"coherence.TestGatedPanicIsOwed"},
+	{"panicends", "", "a hook that panics in a goroutine of ours ends the process",
+		"coherence/journal.go:repay", `err = fmt.Errorf("coherence: a hook of the client panicked: %v", p)`, `panic(p)`,
+		"coherence.TestGatedPanicIsOwed"},
+	{"nooverflow", "", "a journal that overflowed forgets",
+		"coherence/journal.go:retryAll",
+		`if !full {
+			return nil
+		}`,
+		`j.full.Store(false)
+		return nil`,
+		"coherence.TestGatedOverflowVoidsEverything"},
+
+	// APPEND.
+	{"appendtwice", "I13", "a second run of APPEND announces again",
+		"coherence/script/append.lua", `if last ~= ARGV[2] then`, `if true then`,
+		"tiered.TestGatedI13EveryCommandTwice"},
+}

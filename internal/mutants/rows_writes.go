@@ -1,0 +1,66 @@
+package main
+
+// writes are the guards of Update.
+var writes = []row{
+	{"writeunfenced", "I8", "Update writes although fencing failed",
+		"tiered/write.go:Update", `return none, fmt.Errorf("%w: key %q in cache %q: %w", ErrNotWritten, key, c.cfg.Name, err)`, `return write(ctx, key)`,
+		"tiered.TestGatedI8FailClosed"},
+	{"nodeadline", "I8", "the writer may outlive its fence",
+		"tiered/write.go:call", `life * 8 / 10`, `time.Hour`,
+		"tiered.TestGatedI8WriterEndsBeforeFence"},
+	{"afterwrite", "I16", "the source is written before the nodes have confirmed the fence",
+		"tiered/write.go:fence", `err = c.confirmed(ctx, w)`, ``,
+		"tiered.TestGatedI16NobodyServesWhenTheSourceIsWritten"},
+	{"afterwrite", "", "",
+		"tiered/write.go:conclude", `c.lift(w)`, `_ = c.confirmed(ctx, w); c.lift(w)`, ""},
+	{"nohalf", "I15", "the source is written however long fencing took",
+		"tiered/write.go:fence", `time.Since(w.sent) > c.cfg.FenceTTL/2`, `false`,
+		"tiered.TestGatedI15FencingTakesTooLong"},
+	{"withdrawdoubt", "I9", "the fence is withdrawn after an error that leaves the write in doubt",
+		"tiered/write.go:conclude",
+		`if isRolledBack(err) {
+			c.withdraw(ctx, w, w.id)
+		}`,
+		`c.withdraw(ctx, w, w.id)`,
+		"tiered.TestGatedI9WriteInDoubt"},
+	{"nobump", "I14", "the generation does not move after the writer",
+		"tiered/write.go:Update", `c.space.Bump(key)`, ``,
+		"tiered.TestGatedI14OwnWriteAfterWeakCopy"},
+	{"besideblind", "I15", "a writer keeps its value beside a write whose fence Redis has lost",
+		"tiered/write.go:overlapped", `c.space.Overlapped(w.key, w.token)`, `false`,
+		"tiered.TestGatedI15OverlappedFenceDeleted"},
+	{"noreannounce", "I7", "a fence that was lost is not made up for",
+		"tiered/write.go:conclude",
+		`if w.receipt, err = c.space.AnnounceAll(ctx, []string{w.key}, w.acked); err != nil {
+			c.counts.unconfirmed.Add(1)
+			return c.handOut(v), err
+		}`,
+		``,
+		"tiered.TestGatedI7FenceLost"},
+	{"noreceipt", "I7", "an announcement that was lost is not made up for",
+		"tiered/remote.go:lower", `results[1].Value != int64(1)`, `false`,
+		"tiered.TestGatedI7AnnouncementLost"},
+
+	// Fences in Redis.
+	{"unfencedirty", "I6", "UNFENCE writes through although another write overlapped",
+		"tiered/internal/script/unfence.lua", `if through and flag == 'c' then`, `if through then`,
+		"tiered.TestGatedI6OverlappingUpdates"},
+	{"fenceclean", "I6", "FENCE forgets that it overlaps",
+		"tiered/internal/script/fence.lua", `if n > 0 then flag = 'd' end`, ``,
+		"tiered.TestGatedI6OverlappingUpdates"},
+	{"othersclean", "I6", "FENCE leaves the fences of others clean",
+		"tiered/internal/script/fence.lua", `others[n] = 'd' .. string.sub(v, i + 1, i + 29)`, `others[n] = string.sub(v, i, i + 29)`,
+		"tiered.TestGatedI6OverlappingUpdates"},
+	{"invalclean", "I6", "INVAL lets fences write through that it has overtaken",
+		"tiered/internal/script/inval.lua", `live[#live + 1] = 'd' .. string.sub(v, i + 1, i + 29)`, `live[#live + 1] = string.sub(v, i, i + 29)`,
+		"tiered.TestGatedI6InvalidateUnderFence"},
+	{"invalfences", "I6", "INVAL removes the fences of writers",
+		"tiered/internal/script/inval.lua", `if far > 0 then`, `if false then`,
+		"tiered.TestGatedI6InvalidateUnderFence"},
+	{"fencetwice", "I13", "a second run of FENCE takes the first for somebody else's",
+		"tiered/internal/script/fence.lua", `if string.sub(v, i + 1, i + 16) == ARGV[1] then`, `if false then`,
+		"tiered.TestGatedI13EveryCommandTwice"},
+	{"unfencetwice", "I13", "a second run of UNFENCE takes the first for somebody else's",
+		"tiered/internal/script/unfence.lua", `if through and string.sub(v, 1, 17) == 'V' .. string.sub(id, 1, 16) then return 1 end`, ``,
+		"tiered.TestGatedI13EveryCommandTwice"},
+}
