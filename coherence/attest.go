@@ -178,10 +178,14 @@ func (n *Node) unlist(ctx context.Context) {
 
 // SettleAcked is Settle for a caller that is about to announce something that all
 // nodes shall confirm. While a registry, fences or leases may have been lost that
-// others still act upon, it waits for as long as the context allows: for the life of
-// a fence after a Redis process has come up, or has lost its data.
+// others still act upon, it waits: for the life of a fence after a Redis process has
+// come up, or has lost its data. If Redis loses its data again during the wait, so that
+// it would take longer than that and MaxStale, the error is ErrAdrift.
 func (s *Space) SettleAcked(ctx context.Context) error {
 	n := s.node
+	// A loss is noticed in steps, the process first and the registry last: MaxStale is
+	// what they may be apart.
+	patience := n.Now().Add(s.fenceLife()).Add(n.cfg.MaxStale)
 	for {
 		if err := n.settle(ctx, func() bool { return n.Assured(n.Now()) && n.admitted() }); err != nil {
 			return err
@@ -190,12 +194,18 @@ func (s *Space) SettleAcked(ctx context.Context) error {
 		if left <= 0 {
 			return nil
 		}
+		if n.Now().Add(left) > patience {
+			return errLostAgain
+		}
 		pause(ctx, min(left, n.cfg.Probe))
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
 }
+
+// errLostAgain: no wait for lost fences ends while Redis goes on losing them.
+var errLostAgain = fmt.Errorf("%w: Redis lost its data, or the registry of nodes, once more during the wait for lost fences to end; is maxmemory-policy allkeys-*?", ErrAdrift)
 
 // graceLeft is how long fences, leases and registries may still be in force
 // somewhere that Redis has lost.

@@ -62,7 +62,7 @@ func (n *Node) when(ctx context.Context, holds func() bool) error {
 		select {
 		case <-stepped:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -105,6 +105,74 @@ func TestStrongUpdateAfterFlushAll(t *testing.T) {
 	})
 }
 
+// Redis loses the registry of nodes again and again, sooner than the life of a fence, as
+// allkeys-* does under pressure. A write is refused when its wait cannot end, and waits for
+// no longer than the life of a fence and MaxStale; when the losses end, writes succeed.
+func TestStrongUpdateWhileRedisGoesOnLosingItsData(t *testing.T) {
+	const longest = tiered.DefaultStrongFenceTTL + bound + bound/10
+	for what, lose := range map[string]func(f *fleet){
+		"the registry": func(f *fleet) { f.Del("{" + fleetName + "}:nodes") },
+		"the bus":      func(f *fleet) { f.Del("{" + fleetName + "}:bus") },
+		"all":          func(f *fleet) { f.FlushAll() },
+	} {
+		t.Run(what, func(t *testing.T) {
+			strongFleet(t, 2, strong, func(t *testing.T, f *fleet) {
+				db := newDatabase("k", "old")
+				ended := make(chan struct{})
+				go func() {
+					defer close(ended)
+					for range 10 {
+						lose(f)
+						time.Sleep(tiered.DefaultStrongFenceTTL * 5 / 6)
+					}
+				}()
+				time.Sleep(bound / 2) // the first loss is noticed
+				for range 3 {
+					began := time.Now()
+					_, err := f.sites[0].Update(t.Context(), "k", db.writes("new"))
+					if took := time.Since(began); !errors.Is(err, tiered.ErrNotWritten) || took > longest {
+						t.Errorf("Update returned %v after %v, want ErrNotWritten after %v at most", err, took, longest)
+					}
+					if err := f.sites[1].Invalidate(t.Context(), "k"); !errors.Is(err, tiered.ErrUnconfirmed) {
+						t.Errorf("Invalidate returned %v, want ErrUnconfirmed", err)
+					}
+				}
+				<-ended
+				update(t, f.sites[0], "k", db, "new")
+			})
+		})
+	}
+}
+
+// Close ends a write, and an invalidation, that waits for lost fences to be over.
+func TestStrongCloseEndsTheWait(t *testing.T) {
+	strongFleet(t, 1, strong, func(t *testing.T, f *fleet) {
+		db, a := newDatabase("k", "old"), f.sites[0]
+		f.FlushAll()
+		time.Sleep(bound / 2)
+		updated, invalidated := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := a.Update(t.Context(), "k", db.writes("new"))
+			updated <- err
+		}()
+		go func() { invalidated <- a.Invalidate(t.Context(), "k") }()
+		time.Sleep(bound / 10)
+		began := time.Now()
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > bound {
+			t.Errorf("Close took %v", took)
+		}
+		if err := <-updated; !errors.Is(err, tiered.ErrNotWritten) || !errors.Is(err, tiered.ErrClosed) {
+			t.Errorf("Update: %v, want ErrNotWritten and ErrClosed", err)
+		}
+		if err := <-invalidated; !errors.Is(err, tiered.ErrUnconfirmed) {
+			t.Errorf("Invalidate: %v, want ErrUnconfirmed: the node goes on with it", err)
+		}
+	})
+}
+
 // In an Acknowledged cache a write waits only where that is asked for.
 func TestAcked(t *testing.T) {
 	strongFleet(t, 2, tiered.Config[string]{Consistency: tiered.Acknowledged}, func(t *testing.T, f *fleet) {

@@ -29,7 +29,8 @@ type Writer[V any] func(ctx context.Context, key string) (V, error)
 //
 // In a Strong cache, and with the option Acked, the writer is called when all nodes
 // have confirmed that they know of it, or cannot serve what they hold: ctx bounds the
-// wait, which is MaxStale at most, or FenceTTL after Redis has lost its data.
+// wait, which is MaxStale at most, or FenceTTL after Redis has lost its data. If Redis
+// goes on losing its data during the wait, the write is refused.
 //
 // ErrNotWritten: the writer was not called. ErrUnconfirmed: the source was
 // written and the value is returned with the error; the invalidation is being
@@ -54,7 +55,10 @@ func (c *Cache[V]) Update(ctx context.Context, key string, write Writer[V], opts
 	if w.acked, err = c.acks(w.life); err != nil {
 		return none, err
 	}
-	if err := c.fence(ctx, w); err != nil {
+	fencing, stop := c.until(ctx) // the writer is waited for by Close, what comes before it is not
+	err = c.fence(fencing, w)
+	stop()
+	if err != nil {
 		c.counts.notWritten.Add(1)
 		return none, fmt.Errorf("%w: key %q in cache %q: %w", ErrNotWritten, key, c.cfg.Name, err)
 	}
@@ -218,6 +222,8 @@ func (c *Cache[V]) InvalidateMany(ctx context.Context, keys []string, opts ...Op
 		return err
 	}
 	c.counts.invalidated.Add(uint64(len(keys)))
+	ctx, stop := c.until(ctx)
+	defer stop()
 	receipt, err := c.space.AnnounceAll(ctx, keys, acked)
 	switch {
 	case err == nil:
