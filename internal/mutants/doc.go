@@ -9,11 +9,11 @@
 // as an overlay, so that one build serves all of them. The switch of a row is on in
 // a process whose environment variable TIERCACHE_MUTANT holds the row's name.
 //
-// The command shows first that the overlay is in effect: the mutant of the first row
-// dies. Then it runs all gated tests, and those of the table, without a mutant: they
-// must pass. Then it runs the test of each row against its mutant: it must fail. It
-// prints a line for each mutant and ends with status 1 if one survives. With
-// -overlay it only writes dir/overlay.json, to be given to go build or go test:
+// The command shows first that the overlay is in effect: the first mutant dies. Then it
+// runs the tests of the table without a mutant, and with them all gated tests of their
+// packages: they must pass. Then it runs the test of each row against its mutant: it
+// must fail. It prints a line for each mutant and ends with status 1 if one survives.
+// With -overlay it only writes dir/overlay.json, to be given to go build or go test:
 //
 //	TIERCACHE_MUTANT=noack go run -overlay dir/overlay.json ./internal/chaos -strong
 //

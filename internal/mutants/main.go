@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -30,15 +31,19 @@ func main() {
 		}
 		return
 	}
+	rows := slices.DeleteFunc(slices.Clone(table), func(r row) bool { return !pattern.MatchString(r.name) })
+	if len(rows) == 0 {
+		fatal(fmt.Errorf("no mutant is called %s", pattern))
+	}
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		fatal(err)
 	}
-	ok, err := run(&suite{root: root, dir: dir}, pattern, *parallel)
-	if err := os.RemoveAll(dir); err != nil {
-		fatal(err)
-	}
+	ok, err := run(&suite{root: root, dir: dir}, rows, *parallel)
 	if err != nil {
+		fatal(fmt.Errorf("%w (the mutated files are in %s)", err, dir))
+	}
+	if err := os.RemoveAll(dir); err != nil {
 		fatal(err)
 	}
 	if !ok {

@@ -19,18 +19,16 @@ const (
 )
 
 // run reports whether the tests pass without a mutant and each mutant is killed.
-func run(s *suite, pattern *regexp.Regexp, parallel int) (bool, error) {
+func run(s *suite, rows []row, parallel int) (bool, error) {
 	began := time.Now()
-	if err := s.build(table); err != nil {
+	if err := s.build(rows); err != nil {
 		return false, err
 	}
 	built := time.Since(began)
-	if o, err := s.test(table[0].name, table[0].test, timeout); err != nil {
+	if err := s.inEffect(rows[0]); err != nil {
 		return false, err
-	} else if !o.failed {
-		return false, fmt.Errorf("%s survives %s: the overlay is not in effect, or the test notices nothing", table[0].name, table[0].test)
 	}
-	ok, err := s.baseline(table)
+	ok, err := s.baseline(rows)
 	if err != nil {
 		return false, err
 	}
@@ -38,14 +36,14 @@ func run(s *suite, pattern *regexp.Regexp, parallel int) (bool, error) {
 	var mu sync.Mutex
 	var group sync.WaitGroup
 	slots := make(chan struct{}, max(parallel, 1))
-	for _, r := range table {
-		if !r.leads() || !pattern.MatchString(r.name) {
+	for _, r := range rows {
+		if !r.leads() {
 			continue
 		}
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			o, testErr := s.test(r.name, r.test, timeout)
+			o, testErr := s.test(r)
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
@@ -86,6 +84,15 @@ func (s *suite) build(rows []row) error {
 		}
 	}
 	return nil
+}
+
+// inEffect returns an error unless the mutant of r dies.
+func (s *suite) inEffect(r row) error {
+	o, err := s.test(r)
+	if err == nil && !o.failed {
+		err = fmt.Errorf("%s survives %s: the overlay is not in effect, or the test notices nothing", r.name, r.test)
+	}
+	return err
 }
 
 // baseline reports whether the gated tests and those of the table pass without a
@@ -135,14 +142,14 @@ type outcome struct {
 	output []byte
 }
 
-// test runs a test of the table against a mutant.
-func (s *suite) test(mutant, name string, limit time.Duration) (outcome, error) {
-	pkg, test := splitTest(name)
+// test runs the test of r against its mutant.
+func (s *suite) test(r row) (outcome, error) {
+	pkg, test := splitTest(r.test)
 	levels := strings.Split(test, "/")
 	for i, level := range levels {
 		levels[i] = "^" + regexp.QuoteMeta(strings.ReplaceAll(level, " ", "_")) + "$"
 	}
-	return s.run(mutant, pkg, strings.Join(levels, "/"), limit)
+	return s.run(r.name, pkg, strings.Join(levels, "/"), timeout)
 }
 
 func (s *suite) run(mutant, pkg, pattern string, limit time.Duration) (outcome, error) {

@@ -121,14 +121,25 @@ func (s *source) find(body *ast.BlockStmt, code string) (path []ast.Node, err er
 	return path, nil
 }
 
-// mutated returns the file with every cut in it behind the switch of its row.
+// mutated returns the file with every cut in it behind the switch of its row. Its
+// error names the row without which the file would be Go.
 func (s *source) mutated() (string, error) {
 	text := s.render(span{0, len(s.text)}, s.cuts)
 	for _, e := range s.scripts {
 		text += fmt.Sprintf("\nvar %s = %s\n", e.variable, e.text)
 	}
-	if _, err := parser.ParseFile(token.NewFileSet(), s.name, text, 0); err != nil {
+	if err := isGo(text); err != nil {
+		for _, c := range s.cuts {
+			if isGo(s.render(span{0, len(s.text)}, []cut{c})) != nil {
+				return "", fmt.Errorf("%s: %s: what stands there instead is no Go: %s", c.row.name, c.row.place, c.row.instead)
+			}
+		}
 		return "", fmt.Errorf("%s with its mutants is no Go: %w", s.name, err)
 	}
 	return text, nil
+}
+
+func isGo(text string) error {
+	_, err := parser.ParseFile(token.NewFileSet(), "", text, parser.SkipObjectResolution)
+	return err
 }
