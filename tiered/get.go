@@ -70,10 +70,7 @@ func (c *Cache[V]) find(hash uint64, key string, now coherence.Instant, life *li
 // now. The order of the checks matters: a prober bumps generations before it
 // extends the lease, so the lease is read before the generation.
 func (c *Cache[V]) hit(hash uint64, key string, now coherence.Instant) *entry[V] {
-	inStep := c.node.Leased(now)
-	if c.strong {
-		inStep = c.node.Assured(now)
-	}
+	inStep := c.leased(now)
 	e := c.local.get(hash, key)
 	if e == nil || !c.good(e, hash, now, inStep) {
 		return nil

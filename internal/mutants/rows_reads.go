@@ -4,13 +4,11 @@ package main
 var reads = []row{
 	// Hits.
 	{"nolease", "I3", "a hit asks for no lease",
-		"tiered/get.go:hit", `c.node.Leased(now)`, `true`,
+		"tiered/get.go:hit", `c.leased(now)`, `true`,
 		"tiered.TestGatedI3LeaseRunsOut"},
 	{"leaseenough", "I3", "strong reads need no assurance, the lease will do",
-		"tiered/get.go:hit", `c.strong`, `false`,
+		"tiered/consistency.go:leased", `c.strong`, `false`,
 		"tiered.TestGatedI3NothingWithoutAssurance/refused"},
-	{"leaseenough", "", "",
-		"tiered/consistency.go:leased", `c.strong`, `false`, ""},
 	{"leaselate", "I3", "a hit reads the lease after the generation",
 		"tiered/get.go:good", `inStep`,
 		`func() bool {
