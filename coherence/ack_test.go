@@ -3,6 +3,7 @@ package coherence
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,24 +109,29 @@ func TestNewFleet(t *testing.T) {
 	})
 }
 
-// A server that refuses ATTEST costs the assurance, not the lease.
+// A server that refuses ATTEST costs the assurance, not the lease, whether it refuses
+// this node or all writes for a while.
 func TestAttestRefused(t *testing.T) {
-	inBubble(t, func(w *world) {
-		a := w.join()
-		s := a.openAcked(w)
-		pass(time.Second)
-		w.refuseScripts("NOPERM no scripts")
-		pass(2 * time.Second)
-		wantState(w, a.Node, InStep)
-		if a.Assured(a.Now()) {
-			w.Error("assured")
-		}
-		wantValid(w, s, s.Stamp("key"), false)
-		a.log.want(w, EventConfig, 1)
-		ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
-		defer cancel()
-		wantIs(w, s.SettleAcked(ctx), ErrAdrift)
-	})
+	for _, text := range []string{"NOPERM no scripts", "NOREPLICAS not now", "MISCONF no snapshot", "OOM no memory"} {
+		t.Run(text[:strings.IndexByte(text, ' ')], func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				a := w.join()
+				s := a.openAcked(w)
+				pass(time.Second)
+				w.refuseScripts(text)
+				pass(2 * time.Second)
+				wantState(w, a.Node, InStep)
+				if a.Assured(a.Now()) {
+					w.Error("assured")
+				}
+				wantValid(w, s, s.Stamp("key"), false)
+				a.log.want(w, EventConfig, 1)
+				ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+				defer cancel()
+				wantIs(w, s.SettleAcked(ctx), ErrAdrift)
+			})
+		})
+	}
 }
 
 func TestAckedSpaceNeedsAFence(t *testing.T) {

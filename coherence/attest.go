@@ -86,7 +86,7 @@ func (n *Node) attestOrRead(ctx context.Context, sent report, s Instant) (r repo
 		return r, true, n.unproxied(ctx)
 	}
 	var refused redis.Error
-	if !errors.As(err, &refused) || isPassing(err) {
+	if !errors.As(err, &refused) || isPassing(err) && !refusesWrites(err) {
 		return report{}, false, err
 	}
 	if !n.attest.refused {

@@ -303,7 +303,9 @@ func TestAnnounceDuringClose(t *testing.T) {
 		a := w.join()
 		s := a.openSpace(w, "s")
 		a.link.Hole()
-		pass(2 * DefaultMaxStale)
+		for a.State() == InStep {
+			time.Sleep(time.Millisecond)
+		}
 		result := make(chan error)
 		go func() { result <- s.Announce(w.Context(), "k") }()
 		synctest.Wait() // it waits to be in step

@@ -2,6 +2,7 @@ package coherence
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,11 +81,6 @@ func TestReadyAndSettle(t *testing.T) {
 		defer cancel()
 		wantIs(w, m.Ready(short), context.DeadlineExceeded)
 		wantIs(w, m.Settle(short), context.DeadlineExceeded) // the caller's own end
-		began := time.Now()
-		wantIs(w, m.Settle(w.Context()), ErrAdrift)
-		if took := time.Since(began); took != DefaultTimeout {
-			w.Errorf("Settle took %v, want %v", took, DefaultTimeout)
-		}
 		waiting := make(chan error)
 		go func() { waiting <- m.Ready(w.Context()) }()
 		synctest.Wait()
@@ -94,6 +90,63 @@ func TestReadyAndSettle(t *testing.T) {
 		wantIs(w, <-waiting, ErrClosed)
 		wantIs(w, m.Ready(w.Context()), ErrClosed)
 		wantIs(w, m.Settle(w.Context()), ErrClosed)
+	})
+}
+
+// While Redis does not answer, the first writers wait for a Timeout. Once the node has
+// been adrift for a probe's interval, none do, however long the outage lasts. The first
+// after it succeeds.
+func TestSettleDoesNotWaitForRedisThatIsAway(t *testing.T) {
+	for name, fault := range map[string]func(*redistest.Link){
+		"refused": (*redistest.Link).Cut, "silent": (*redistest.Link).Hole, "mute": (*redistest.Link).HoleReplies,
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				m := w.join()
+				settles := func(longest time.Duration) {
+					w.Helper()
+					began := time.Now()
+					wantIs(w, m.Settle(w.Context()), ErrAdrift)
+					if took := time.Since(began); took > longest {
+						w.Errorf("Settle took %v, want %v at most", took, longest)
+					}
+				}
+				fault(m.link)
+				for m.State() == InStep {
+					time.Sleep(time.Millisecond)
+				}
+				settles(DefaultTimeout)
+				pass(DefaultTimeout + DefaultProbe)
+				for range 100 {
+					settles(0)
+					pass(DefaultProbe / 3)
+				}
+				m.link.Heal()
+				if err := m.Ready(w.Context()); err != nil {
+					w.Fatal(err)
+				}
+				if err := m.Settle(w.Context()); err != nil {
+					w.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A node whose first probe has not succeeded so far waits: Redis may be starting too.
+func TestSettleWaitsWhileJoining(t *testing.T) {
+	inBubble(t, func(w *world) {
+		link := w.redis.Link()
+		link.Cut()
+		m, err := w.joinOver(w.Context(), link)
+		if err != nil {
+			w.Fatal(err)
+		}
+		pass(3 * DefaultMaxStale)
+		time.AfterFunc(DefaultTimeout/2, link.Heal)
+		if err := m.Settle(w.Context()); err != nil {
+			w.Error(err)
+		}
 	})
 }
 
@@ -271,6 +324,45 @@ func TestServerErrorsEndByThemselves(t *testing.T) {
 			w.Errorf("blind for good: %v", err)
 		}
 	})
+}
+
+// A service may start while Redis refuses writes for a while, or everything: the node
+// joins as soon as that has passed. What is refused for good is an error of Join.
+func TestJoinWhileRedisRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		text   string
+		passes bool
+	}{
+		{"NOREPLICAS Not enough good replicas to write.", true},
+		{"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.", true},
+		{"OOM command not allowed when used memory > 'maxmemory'.", true},
+		{"LOADING Redis is loading the dataset in memory", true},
+		{"BUSY Redis is busy running a script.", true},
+		{"READONLY You can't write against a read only replica.", true},
+		{"ERR max number of clients reached", true},
+		{"NOPERM this user has no permissions to run the 'evalsha' command", false},
+		{"ERR unknown command 'evalsha'", false},
+	} {
+		t.Run(tt.text[:strings.IndexByte(tt.text, ' ')], func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				w.refuseScripts(tt.text)
+				m, err := w.tryJoin(w.Context())
+				if !tt.passes {
+					if err == nil || !strings.Contains(err.Error(), tt.text) {
+						w.Errorf("Join: error %v, want %q", err, tt.text)
+					}
+					return
+				}
+				if err != nil {
+					w.Fatalf("Join: %v", err)
+				}
+				wantState(w, m.Node, Joining)
+				w.refuseScripts("")
+				pass(2 * DefaultProbe)
+				wantState(w, m.Node, InStep)
+			})
+		})
+	}
 }
 
 func TestScriptsRefused(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -44,12 +45,16 @@ func (p *prober) refusal() error {
 
 // isPassing tells the server errors that end by themselves.
 func isPassing(err error) bool {
-	for _, prefix := range []string{"LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MOVED", "ASK", "READONLY"} {
-		if redis.HasErrorPrefix(err, prefix) {
-			return true
-		}
-	}
-	return false
+	return refusesWrites(err) || hasPrefix(err, "LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MOVED", "ASK",
+		"READONLY", "max number of clients")
+}
+
+// refusesWrites tells the errors of a server that takes no writes for now: too few
+// replicas, a snapshot that failed, memory that is full. It answers reads.
+func refusesWrites(err error) bool { return hasPrefix(err, "NOREPLICAS", "MISCONF", "OOM") }
+
+func hasPrefix(err error, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return redis.HasErrorPrefix(err, p) })
 }
 
 // rest is the part of Probe that passes between a probe that failed and the next:

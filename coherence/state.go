@@ -68,8 +68,9 @@ func (n *Node) when(ctx context.Context, holds func() bool) error {
 }
 
 // Settle is Ready for a caller that is about to announce: it waits for at most
-// one Timeout and says ErrAdrift then, so that a dead Redis costs no more. With
-// Config.Warm the node must be known to all others as well.
+// one Timeout and says ErrAdrift then, and at once where Redis is known to be away, so
+// that an outage costs no waiting. With Config.Warm the node must be known to all
+// others as well.
 func (n *Node) Settle(ctx context.Context) error {
 	return n.settle(ctx, func() bool { return n.Leased(n.Now()) && n.admitted() })
 }
@@ -79,6 +80,9 @@ func (n *Node) settle(ctx context.Context, settled func() bool) error {
 		return nil
 	}
 	n.wake()
+	if ctx.Err() == nil && !n.closed.Load() && n.away() {
+		return n.unsettled()
+	}
 	short, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
 	defer cancel()
 	err := n.when(short, settled)
@@ -86,6 +90,16 @@ func (n *Node) settle(ctx context.Context, settled func() bool) error {
 		return n.unsettled()
 	}
 	return err
+}
+
+// away reports whether the node is known to be cut off: adrift for longer than a probe's
+// interval, and the last probe failed. It is no news then that Redis does not answer. A
+// node that is still joining, or that probes for the first time after a suspension, has
+// nothing to go by.
+func (n *Node) away() bool {
+	_, joined := n.history.position()
+	failure := n.prober.failure.Load()
+	return joined && failure != nil && *failure != nil && !n.Leased(n.Now().Add(-n.cfg.Probe))
 }
 
 // unsettled says why Settle has waited in vain.

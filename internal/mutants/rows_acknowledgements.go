@@ -55,6 +55,13 @@ var acknowledgements = []row{
 		}`,
 		``, ""},
 
+	{"endlesswait", "", "a strong write waits as long as Redis goes on losing its data",
+		"coherence/attest.go:SettleAcked", `n.Now().Add(left) > patience`, `false`,
+		"tiered.TestStrongUpdateWhileRedisGoesOnLosingItsData"},
+	{"closewaits", "", "Close waits for a write that waits for lost fences",
+		"tiered/write.go:Update", `c.until(ctx)`, `context.WithCancel(ctx)`,
+		"tiered.TestStrongCloseEndsTheWait"},
+
 	// Fences that nodes remember.
 	{"nolocalfence", "I15", "fences that were announced are forgotten",
 		"coherence/fence.go:Overlapped", `s.fences.stands(key, own, now)`, `false`,

@@ -68,4 +68,12 @@ var bus = []row{
 	{"clocklate", "I17", "the Redis clock is taken for what it was when the reply arrived",
 		"coherence/view.go:set", `int64(s)`, `int64(r)`,
 		"coherence.TestGatedI17RedisClockIsBounded"},
+
+	// Servers that refuse.
+	{"refusedforgood", "", "a server that takes no writes for a while is taken for one that never will",
+		"coherence/probe.go:isPassing", `refusesWrites(err)`, `false`,
+		"coherence.TestJoinWhileRedisRefuses"},
+	{"attestorfail", "", "a server that takes no writes costs the lease, which needs none",
+		"coherence/attest.go:attestOrRead", `!refusesWrites(err)`, `true`,
+		"coherence.TestAttestRefused"},
 }
