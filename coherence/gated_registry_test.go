@@ -1,0 +1,49 @@
+package coherence
+
+import (
+	"fmt"
+	"testing"
+)
+
+// I16. A is cut off with a copy. B looks into the registry for A's confirmation, and
+// nothing that stands there shows that A has applied the announcement.
+func TestGatedI16RegistryShowsNoConfirmation(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before func(w *world, a string)
+		after  func(w *world, a string, r Receipt)
+	}{
+		"not attested since": { // a history that was longer than this one
+			before: func(w *world, a string) { w.redis.HSet(nodesKey, a, "1000|1|999999|1") },
+		},
+		"attested short of it": {
+			after: func(w *world, a string, r Receipt) { w.redis.HSet(nodesKey, a, fmt.Sprintf("1000|1|%d|1", r.number-1)) },
+		},
+		"another registry": {
+			after: func(w *world, a string, r Receipt) { w.redis.HSet(nodesKey, "g", "1"); w.redis.HDel(nodesKey, a) },
+		},
+		"another entry": {
+			after: func(w *world, a string, r Receipt) { w.redis.HSet(busKey, r.slot, "another"); w.redis.HDel(nodesKey, a) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				p := w.ackedPair()
+				p.a.link.Hole()
+				if tt.before != nil {
+					tt.before(w, "l:"+p.a.Name())
+				}
+				made, err := p.bs.announceAlone(w.Context(), []string{"key"}, true)
+				w.must(err)
+				r := made[0]
+				if tt.after != nil {
+					tt.after(w, "l:"+p.a.Name(), r)
+				}
+				wantValid(w, p.as, p.copy, true)
+				if left := p.b.consult(w.Context(), r, r.peers); len(left) != 1 {
+					w.Error("A counts as having confirmed")
+				}
+				release(p.b.Node, made)
+			})
+		})
+	}
+}
