@@ -97,6 +97,8 @@ func (a *announcing) end() {
 }
 
 // appended reads APPEND's reply: number, epoch, stamp, and the nodes if they are to confirm.
+// An entry of an older epoch than this node knows counts as not made: the server was
+// replaced, or has lost the epoch since, and nodes that follow its successor never see it.
 func (n *Node) appended(reply any, a *announcing) (Receipt, error) {
 	answered := n.Now()
 	fields, _ := reply.([]any)
@@ -108,9 +110,12 @@ func (n *Node) appended(reply any, a *announcing) (Receipt, error) {
 	if !ok1 || !ok2 {
 		return Receipt{}, fmt.Errorf("coherence: APPEND answered number %v, stamp %v", fields[0], fields[2])
 	}
-	epoch := decimal(fields[1])
-	if epoch != n.history.epoch.Load() {
+	epoch, known := decimal(fields[1]), n.history.epoch.Load()
+	if epoch != known {
 		n.wake()
+	}
+	if epoch < known {
+		return Receipt{}, errSwitched // made in a history that is over: nobody need ever read it
 	}
 	n.counts.announced.Add(1)
 	n.memory.remember(announcement{uint64(number), answered, a.space, a.notice.keys})

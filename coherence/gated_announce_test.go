@@ -3,7 +3,12 @@ package coherence
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
 // I14. An announcement has failed and is about to be retried. The journal holds the
@@ -86,5 +91,57 @@ func TestGatedHashesCollide(t *testing.T) {
 		w.announce(p.bs, "key")
 		pass(0)
 		wantValid(w, p.as, st, false)
+	})
+}
+
+// I7. The fleet follows a new master, but B's pool still leads to the old one, which
+// lives and answers with the epoch that the fleet has left. What is announced there
+// reaches nobody: it does not count as made, and B's journal sees to it.
+func TestGatedI7AnswerOfAnOlderEpoch(t *testing.T) {
+	inBubble(t, func(w *world) {
+		old := redistest.RunPipe(w.T)
+		w.must(old.Restore(w.redis.Snapshot()))
+		p := w.pair()
+		w.must(old.Restore(w.redis.Snapshot()))
+		epoch := p.b.history.epoch.Load()
+		w.redis.HSet(busKey, "e", strconv.FormatUint(epoch+1, 10)) // as MEET does for the new master
+		pass(2 * DefaultProbe)
+		copy := p.as.Stamp("key")
+		wantValid(w, p.as, copy, true)
+
+		rdb := redis.NewClient(old.Link().Options().Simple())
+		defer rdb.Close()
+		var pool redistest.Detour
+		p.b.rdb.AddHook(&pool)
+		pool.To(rdb)
+		wantIs(w, p.bs.Announce(w.Context(), "key"), ErrUnconfirmed)
+		if !p.bs.Pending("key") {
+			w.Error("the journal does not hold the key")
+		}
+		pool.To(nil) // the connections are made anew
+		pass(DefaultMaxStale)
+		wantValid(w, p.as, copy, false)
+		if got := p.b.Stats(); got.Journal != 0 {
+			w.Errorf("the journal holds %d keys", got.Journal)
+		}
+	})
+}
+
+// I7. The server loses its epoch just before it takes the announcement, which is made
+// once more and counts then.
+func TestGatedI7AnnouncedOnceMore(t *testing.T) {
+	inBubble(t, func(w *world) {
+		p := w.pair()
+		epoch := p.b.history.epoch.Load()
+		lower := func() { w.redis.HSet(busKey, "e", strconv.FormatUint(epoch-1, 10)) }
+		w.rules.running.Store(&lower)
+		if err := p.bs.Announce(w.Context(), "key"); err != nil && !errors.Is(err, ErrUnconfirmed) {
+			w.Error(err)
+		}
+		pass(DefaultMaxStale)
+		if got := p.b.Stats(); got.Announced == 0 || got.Journal != 0 {
+			w.Errorf("%d announced in an epoch that holds, the journal holds %d keys", got.Announced, got.Journal)
+		}
+		wantValid(w, p.as, p.copy, false)
 	})
 }

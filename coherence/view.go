@@ -8,7 +8,8 @@ import (
 // A View is what a node takes for Redis' history at one moment. Take it before
 // a read or a script whose reply shall be believed, and believe the reply only
 // if the view still Holds afterwards: if an unknown Redis process was met
-// meanwhile, the reply may come from a lost or an older history.
+// meanwhile, the reply may come from a lost or an older history; if the epoch was
+// raised, whatever was announced by that reached no fence and no lease.
 type View struct {
 	Epoch uint64 // of L2: values stamped with a lower one are void
 	met   uint64
@@ -23,8 +24,11 @@ func (n *Node) View() (v View, ok bool) {
 	return v, ok && v.Epoch != 0
 }
 
-// Holds reports whether no unknown Redis process was met since v was taken.
-func (n *Node) Holds(v View) bool { return n.monitor.met.Load() == v.met }
+// Holds reports whether no unknown Redis process was met, and no higher epoch, since v
+// was taken.
+func (n *Node) Holds(v View) bool {
+	return n.monitor.met.Load() == v.met && n.history.epoch.Load() == v.Epoch
+}
 
 // redisClock relates the node's clock to that of the bus' Redis. Only rates are
 // assumed to agree, and both bounds are kept: a probe sent at s and answered at

@@ -3,8 +3,14 @@ package tiered
 import (
 	"context"
 	"errors"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/tiercache/tiercache/coherence"
+	"github.com/tiercache/tiercache/internal/redistest"
 )
 
 // I8. Whatever keeps the fence or the announcement from being confirmed, Update
@@ -36,6 +42,76 @@ func TestGatedI8FailClosed(t *testing.T) {
 				a.want(1, "the key can be cached again")
 				if !a.holds() {
 					s.Error("a fence was left behind")
+				}
+			})
+		})
+	}
+}
+
+// I8. The fleet follows a new master, but B's pool still leads to the old one, which
+// lives. A fence there keeps nobody from caching the key: the source is not written.
+func TestGatedI8FenceInAnOlderEpoch(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		old := redistest.RunPipe(s.T)
+		if err := old.Restore(s.redis.Snapshot()); err != nil {
+			s.Fatal(err)
+		}
+		epoch, _ := strconv.ParseUint(s.redis.HGet("{f}:bus", "e"), 10, 64)
+		s.redis.HSet("{f}:bus", "e", strconv.FormatUint(epoch+1, 10)) // as MEET does for the new master
+		s.outlast()
+		rdb := redis.NewClient(old.Link().Options().Simple())
+		defer rdb.Close()
+		var pool redistest.Detour
+		b.rdb.AddHook(&pool)
+		pool.To(rdb)
+		a.want(1, "before the write")
+		_, err := b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) {
+			s.source.set(2)
+			return 2, nil
+		})
+		if !errors.Is(err, ErrNotWritten) || s.source.get(key) != 1 {
+			s.Errorf("Update: %v, the source has %d; want ErrNotWritten and 1", err, s.source.get(key))
+		}
+		pool.To(nil)
+		s.outlast()
+		b.update(2)
+		s.outlast()
+		a.want(2, "the next write was heard")
+	})
+}
+
+// I11. While A writes, the source is written elsewhere, and B's invalidation of that is one
+// of more than fit into its journal: B raises the epoch instead. No node has told A's fence.
+// A does not keep what it wrote, and nobody does.
+func TestGatedI11EpochRaisedDuringUpdate(t *testing.T) {
+	for name, learns := range map[string]time.Duration{"A has adopted it": bound, "A has not": 0} {
+		t.Run(name, func(t *testing.T) {
+			gated(t, func(s *stage) {
+				a, b := s.join(), s.join()
+				epoch := s.redis.HGet("{f}:bus", "e")
+				a.updateTo(func() int {
+					s.source.set(2)
+					s.source.set(3) // elsewhere
+					var keys []string
+					for i := range coherence.DefaultJournalSize {
+						keys = append(keys, "k"+strconv.Itoa(i))
+					}
+					keys = append(keys, key) // has no room
+					b.fail("INVAL")
+					if err := b.cache.Invalidate(s.Context(), keys...); !errors.Is(err, ErrUnconfirmed) {
+						s.Errorf("Invalidate: %v, want ErrUnconfirmed", err)
+					}
+					for s.redis.HGet("{f}:bus", "e") == epoch {
+						time.Sleep(time.Millisecond)
+					}
+					time.Sleep(learns)
+					b.disarm()
+					return 2
+				})
+				s.outlast()
+				for _, x := range []*actor{a, b, s.join()} {
+					x.want(3, "the younger write")
 				}
 			})
 		})

@@ -49,6 +49,9 @@ var announcements = []row{
 		"coherence.TestGatedI7AnnouncementAcrossProcesses"},
 	{"announceacross", "", "",
 		"coherence/errand.go:dispatch", `s.node.Holds(view)`, `true`, ""},
+	{"olderepoch", "I7", "an announcement counts that a server made in an epoch that the fleet has left",
+		"coherence/announcing.go:appended", `epoch < known`, `false`,
+		"coherence.TestGatedI7AnswerOfAnOlderEpoch"},
 
 	// Announcements that failed.
 	{"bumpfirst", "I14", "copies are dropped before the journal knows the key",
