@@ -30,6 +30,20 @@ func TestGatedI11FirstReplyOfUnknownProcess(t *testing.T) {
 	})
 }
 
+// I11. The same, but the process takes over when A has found no record and asks for
+// the load lock: it is shown the old value in its place.
+func TestGatedI11LockOfUnknownProcess(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		b.want(1, "fills Redis")
+		old := s.redis.Snapshot()
+		b.change(2)
+		s.outlast()
+		a.before("ACQUIRE", func() error { return s.redis.Restore(old) })
+		a.want(2, "the old value is of a lost history")
+	})
+}
+
 // I11. The same, and A has met the new process but not yet entered it into the
 // fleet's records, which takes a while. All that time it believes nothing of it.
 func TestGatedI11UnknownProcessIsNotAsked(t *testing.T) {

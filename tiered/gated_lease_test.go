@@ -141,3 +141,18 @@ func TestGatedAbandonedCallIsNotSent(t *testing.T) {
 		}
 	})
 }
+
+// The reply to A's ACQUIRE is lost. The load lock may be A's, which loads without it,
+// so A gives it back: B need not wait for its end.
+func TestGatedDoubtfulLockIsGivenBack(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		a.after("ACQUIRE", func() error { return errCut })
+		a.want(1, "loaded without Redis")
+		began := time.Now()
+		b.want(1, "loads")
+		if took := time.Since(began); took > 0 || !b.holds() {
+			s.Errorf("B's read took %v, and it keeps the value: %t", took, b.holds())
+		}
+	})
+}

@@ -260,3 +260,21 @@ func TestGatedI1WriterStoppedAtEveryStep(t *testing.T) {
 		})
 	}
 }
+
+// A fence whose announcement is refused is withdrawn at once: the key can be cached
+// again before the fence would have ended.
+func TestGatedRefusedFenceIsWithdrawn(t *testing.T) {
+	gated(t, func(s *stage) {
+		a, b := s.join(), s.join()
+		s.intercept("APPEND", func() string { return "NOREPLICAS" })
+		_, err := b.cache.Update(s.Context(), key, func(context.Context, string) (int, error) { return 2, nil })
+		if !errors.Is(err, ErrNotWritten) {
+			s.Errorf("Update: %v, want ErrNotWritten", err)
+		}
+		s.redis.Intercept(nil)
+		a.want(1, "nothing was written")
+		if !a.holds() {
+			s.Error("the fence stands")
+		}
+	})
+}

@@ -71,6 +71,24 @@ var announcements = []row{
 		`j.full.Store(false)
 		return nil`,
 		"coherence.TestGatedOverflowVoidsEverything"},
+	{"fulltrusts", "I14", "a journal that overflowed holds only the keys that fitted",
+		"coherence/journal.go:holds",
+		`if j.full.Load() {
+				return true
+			}`,
+		``,
+		"coherence.TestFullJournalHoldsEverything"},
+	{"fulltrusts", "", "",
+		"coherence/journal.go:holds", `return held || j.full.Load()`, `return held`, ""},
+	{"endedjournal", "", "a journal that was closed takes keys that nobody will repeat",
+		"coherence/journal.go:add", `j.ended`, `false`,
+		"coherence.TestAnnounceDuringClose"},
+	{"flushtwice", "I14", "keys that fail while the journal voids everything are forgotten",
+		"coherence/journal.go:retryAll", `j.fails == upTo`, `true`,
+		"coherence.TestOverflowDuringTheFlush"},
+	{"anewforgotten", "I14", "a key that fails again while it is repeated is forgotten",
+		"coherence/journal.go:confirm", `j.keys[s][k] == at`, `true`,
+		"coherence.TestJournalKeepsWhatFailsAnew"},
 
 	// APPEND.
 	{"appendtwice", "I13", "a second run of APPEND announces again",

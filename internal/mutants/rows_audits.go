@@ -15,4 +15,10 @@ var audits = []row{
 		}`,
 		``,
 		"tiered.TestGatedAuditLooksTwice"},
+	{"auditspace", "", "announcements of another space count for the audit",
+		"coherence/announced.go:named", `p.space == s.name`, `true`,
+		"coherence.TestAnnounced"},
+	{"auditkey", "", "announcements of another key count for the audit",
+		"coherence/announced.go:named", `slices.Contains(p.keys, key)`, `true`,
+		"coherence.TestAnnounced"},
 }
