@@ -22,7 +22,10 @@ func TestGatedI16RegistryShowsNoConfirmation(t *testing.T) {
 			after: func(w *world, a string, r Receipt) { w.redis.HSet(nodesKey, "g", "1"); w.redis.HDel(nodesKey, a) },
 		},
 		"another entry": {
-			after: func(w *world, a string, r Receipt) { w.redis.HSet(busKey, r.slot, "another"); w.redis.HDel(nodesKey, a) },
+			after: func(w *world, a string, r Receipt) {
+				w.redis.HSet(busKey, r.slot, "another")
+				w.redis.HDel(nodesKey, a)
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
