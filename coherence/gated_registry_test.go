@@ -3,6 +3,9 @@ package coherence
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/tiercache/tiercache/internal/token"
 )
 
 // I16. A is cut off with a copy. B looks into the registry for A's confirmation, and
@@ -48,5 +51,43 @@ func TestGatedI16RegistryShowsNoConfirmation(t *testing.T) {
 				release(p.b.Node, made)
 			})
 		})
+	}
+}
+
+// I16. What all nodes are to confirm is announced by a node that is assured, and not
+// while fences, leases or registries may be in force that Redis has lost: both may
+// have changed since the wait for them.
+func TestGatedI16NotAnnouncedFromBlind(t *testing.T) {
+	for name, change := range map[string]func(p *pair){
+		"assurance over": func(p *pair) { p.b.link.Hole(); pass(2 * p.b.cfg.MaxStale) },
+		"history lost":   func(p *pair) { p.b.rebirth(p.b.Now(), 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(w *world) {
+				p := w.ackedPair()
+				_, err := p.bs.survey()
+				w.must(err)
+				change(p)
+				_, err = p.bs.survey()
+				wantIs(w, err, errSwitched)
+			})
+		})
+	}
+}
+
+// I15. Another node fences for longer than this one, which has been here for half of
+// that: it may have missed such a fence.
+func TestGatedI15LongerFencesOfOthers(t *testing.T) {
+	n, s := lone(t)
+	s.acked, s.opened = true, n.Now().Add(-time.Minute/2)
+	n.attest.since.Store(-int64(time.Hour))
+	if s.Barred("key") {
+		t.Fatal("barred before anything was announced")
+	}
+	c := fenced(time.Minute, "other")
+	c.fence = token.New()
+	n.apply(entry{at: position{2, "bb"}, payload: string(c.append(nil))})
+	if !s.Barred("key") {
+		t.Error("not barred")
 	}
 }
