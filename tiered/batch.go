@@ -26,7 +26,7 @@ type batch[V any] struct {
 // passenger is one key of a batch.
 type passenger[V any] struct {
 	reading[V]
-	do    action      // hold, bypass or distrust: what to do with the loaded value
+	do    action      // hold, bypass, pass or distrust: what to do with the loaded value
 	lease string      // hold: proof of the lease
 	stamp string      // take: of the value that may be replaced
 	token token.Token // of the lease asked for
@@ -228,7 +228,7 @@ func (b *batch[V]) loadAll(ctx context.Context, held []*passenger[V]) {
 		default:
 			p.out.err = ErrNotFound
 		}
-		if p.do != bypass {
+		if p.do == hold || p.do == distrust {
 			p.rec, p.out.err = c.encode(tokenOf(p.lease), &p.reading, p.out.value, p.out.err, took)
 		}
 	}

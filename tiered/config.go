@@ -69,8 +69,8 @@ type Config[V any] struct {
 	// MaxLocalBytes bounds the local tier, its tables included. Default 64 MiB.
 	MaxLocalBytes int64
 
-	// MaxValueBytes is the largest encoded value; a larger one is a
-	// TooLargeError. Default 8 MiB.
+	// MaxValueBytes is the largest encoded value. A larger one is returned and not
+	// stored; for 10 s no read of its key waits for another process. Default 8 MiB.
 	MaxValueBytes int
 
 	// LoadTimeout is the longest run of one load. Default 10 s.

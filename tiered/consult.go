@@ -83,6 +83,12 @@ func (b *batch[V]) route(p *passenger[V], w way) {
 		p.call.Seal()
 		p.do = bypass
 		b.fetch = append(b.fetch, p)
+	case pass:
+		if b.cache.strong {
+			p.call.Seal()
+		}
+		p.do = pass
+		b.fetch = append(b.fetch, p)
 	case hold:
 		if !b.cache.vouches(&p.reading) {
 			b.distrust(p)

@@ -33,6 +33,11 @@
 // expires. When fences of two writers overlap, neither writes through, because
 // nobody can tell whose value the source holds.
 //
+// A value over MaxValueBytes is returned and not stored. Its key then holds a short
+// record that says so: readers load, and wait for nobody, until it expires after ten
+// seconds or is written. A refresh that finds such a value, or none, invalidates the
+// old one on every node, because nothing fresh would ever replace it.
+//
 // # Sharing loads
 //
 // Reads of one key share a load in the process (singleflight) and across the

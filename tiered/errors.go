@@ -61,17 +61,6 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// A TooLargeError is a value that exceeds MaxValueBytes: load it past the cache
-// with Bypass, or raise the limit.
-type TooLargeError struct {
-	Cache, Key string
-	Size, Max  int // bytes
-}
-
-func (e *TooLargeError) Error() string {
-	return fmt.Sprintf("tiercache: value of key %q in cache %q has %d bytes, more than MaxValueBytes (%d)", e.Key, e.Cache, e.Size, e.Max)
-}
-
 // A KeysError names the keys that GetMany could not read, and why.
 type KeysError struct {
 	Failed map[string]error

@@ -93,6 +93,8 @@ func (c *Cache[V]) fly(ctx context.Context, r *reading[V], next step[V]) (V, err
 				return c.bypass(ctx, r)
 			}
 			return c.hold(ctx, r, next.found.lease)
+		case pass:
+			return c.pass(ctx, r)
 		case distrust:
 			if ctx.Err() != nil {
 				var none V
@@ -238,6 +240,17 @@ func (c *Cache[V]) filled(r *reading[V], v V, rec *encoded, stored bool) {
 func (c *Cache[V]) bypass(ctx context.Context, r *reading[V]) (V, error) {
 	r.call.Seal()
 	c.counts.tally(bypass)
+	v, _, err := c.loadOne(ctx, r)
+	return v, err
+}
+
+// pass loads a value that is not for caches. A read may share the load as it may one
+// that stores; where reads are linearizable that takes a lease, which nobody has here.
+func (c *Cache[V]) pass(ctx context.Context, r *reading[V]) (V, error) {
+	if c.strong {
+		return c.bypass(ctx, r)
+	}
+	c.counts.tally(pass)
 	v, _, err := c.loadOne(ctx, r)
 	return v, err
 }

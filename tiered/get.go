@@ -20,9 +20,9 @@ type Loader[V any] func(ctx context.Context, key string) (V, error)
 // invalidated before the call began.
 //
 // It returns ErrNotFound if the source has no such record, load's own error, a
-// *PanicError if load panicked, ErrLoadTimeout, ErrSourceBusy, a *TooLargeError,
-// or the context's error. Trouble with Redis is never an error: the value then
-// comes from the source. The value is shared unless Config.Clone is set.
+// *PanicError if load panicked, ErrLoadTimeout, ErrSourceBusy, or the
+// context's error. Trouble with Redis is never an error: the value then comes from
+// the source, as does one over MaxValueBytes. The value is shared unless Config.Clone is set.
 func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...Option) (V, error) {
 	life := lifetime{ttl: c.cfg.TTL, stale: c.cfg.StaleTTL} // by hand: a call would cost a tenth of a hit
 	if len(opts) > 0 {

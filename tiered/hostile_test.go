@@ -282,39 +282,3 @@ func TestCodecThatCannotDecode(t *testing.T) {
 		})
 	}
 }
-
-func TestValueTooLarge(t *testing.T) {
-	bubble(t, 1, tiered.Config[string]{Codec: codec.Raw(), MaxValueBytes: 100}, func(t *testing.T, f *fleet) {
-		c, fits, large := f.sites[0], strings.Repeat("x", 100), strings.Repeat("x", 101)
-		db := newDatabase("fits", fits, "large", large)
-		check := func(verb string, err error) {
-			t.Helper()
-			var e *tiered.TooLargeError
-			if !errors.As(err, &e) || *e != (tiered.TooLargeError{Cache: cacheName, Key: "large", Size: 101, Max: 100}) {
-				t.Errorf("%s: error %#v", verb, err)
-			}
-			wantWords(t, verb, err, `"large"`, "101", "100", `"c"`)
-		}
-		wantGet(t, c, "fits", db, fits)
-		v, err := c.Get(t.Context(), "large", db.load)
-		if check("Get", err); v != "" {
-			t.Error("Get returned the value")
-		}
-		m, err := c.GetMany(t.Context(), []string{"fits", "large"}, db.loadAll)
-		if check("GetMany", err); len(m) != 1 || m["fits"] != fits {
-			t.Errorf("GetMany = %v", m)
-		}
-		wantStat(t, "TooLarge", c.Stats().TooLarge, 2)
-		f.wantKind(t, "large", 0)
-
-		if v, err := c.Update(t.Context(), "large", db.writes(large+"r")); v != large+"r" || err != nil {
-			t.Errorf("Update = %q, %v, want the written value", v, err)
-		}
-		f.wantKind(t, "large", 0)
-		if v, err := c.Get(t.Context(), "large", db.load, tiered.Bypass()); v != large+"r" || err != nil {
-			t.Errorf("Get with Bypass = %q, %v", v, err)
-		}
-		_, err = c.Peek(t.Context(), "large")
-		wantError(t, "Peek", err, tiered.ErrMiss)
-	})
-}

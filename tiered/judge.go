@@ -19,6 +19,7 @@ const (
 	take                   // nothing of use is there: ask for the lease
 	hold                   // the lease is ours: load and store
 	distrust               // not ours to replace: load as if Redis were away
+	pass                   // the value is not for caches: load, wait for nobody, do not store
 )
 
 // step is an action with its object.
@@ -66,6 +67,8 @@ func (c *Cache[V]) judge(r *reading[V], rec record) step[V] {
 		return step[V]{do: distrust} // of a newer deployment: two shapes must not replace each other in turn
 	case !c.readable(env) || env.Hard <= c.node.RedisLatest(c.node.Now()):
 		return step[V]{do: take, replace: stampOf(rec.raw)}
+	case env.Uncacheable:
+		return step[V]{do: pass}
 	}
 	v, ok := c.decoded(r, env)
 	if !ok {

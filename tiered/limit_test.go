@@ -203,10 +203,10 @@ func TestErrorTexts(t *testing.T) {
 	wantError(t, "KeysError", many, tiered.ErrSourceBusy)
 
 	// Of errors with one text each can be found.
-	other := &tiered.TooLargeError{Cache: "c", Key: "k", Size: 2, Max: 1}
+	other := &tiered.PanicError{Value: "boom"}
 	same := errors.New(other.Error())
 	mixed := &tiered.KeysError{Failed: map[string]error{"a": same, "b": other}}
-	var found *tiered.TooLargeError
+	var found *tiered.PanicError
 	if !errors.Is(mixed, same) || !errors.As(mixed, &found) || found != other {
 		t.Error("an error is hidden behind another one with the same text")
 	}

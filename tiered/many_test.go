@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tiercache/tiercache/codec"
 	"github.com/tiercache/tiercache/tiered"
 )
 
@@ -110,13 +111,19 @@ func TestGetManyOddLists(t *testing.T) {
 
 // Some keys fail: the others are returned, and each failure can be found.
 func TestGetManyPartialFailure(t *testing.T) {
-	bubble(t, 1, tiered.Config[string]{MaxValueBytes: 50}, func(t *testing.T, f *fleet) {
-		c, db, down := f.sites[0], newDatabase("cached", "1", "large", string(make([]byte, 100)), "good", "2"), errors.New("down")
+	bad := errors.New("cannot be encoded")
+	picky := ownCodec{append: func(dst []byte, v any) ([]byte, error) {
+		if *v.(*string) == "b" {
+			return dst, bad
+		}
+		return codec.Raw().Append(dst, v)
+	}}
+	bubble(t, 1, tiered.Config[string]{Codec: picky}, func(t *testing.T, f *fleet) {
+		c, db, down := f.sites[0], newDatabase("cached", "1", "bad", "b", "good", "2"), errors.New("down")
 		wantGet(t, c, "cached", db, "1")
-		got, err := c.GetMany(t.Context(), []string{"cached", "large", "good", "none"}, db.loadAll)
+		got, err := c.GetMany(t.Context(), []string{"cached", "bad", "good", "none"}, db.loadAll)
 		var failed *tiered.KeysError
-		var large *tiered.TooLargeError
-		if !errors.As(err, &failed) || len(failed.Failed) != 1 || !errors.As(failed.Failed["large"], &large) || !errors.As(err, &large) {
+		if !errors.As(err, &failed) || len(failed.Failed) != 1 || !errors.Is(failed.Failed["bad"], bad) || !errors.Is(err, bad) {
 			t.Errorf("GetMany: error %v", err)
 		}
 		if want := map[string]string{"cached": "1", "good": "2"}; !maps.Equal(got, want) {

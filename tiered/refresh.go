@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -88,9 +89,12 @@ func (c *Cache[V]) reload(ctx context.Context, r *reading[V], stamp [stampLength
 	stop := c.renewing(ctx, lock{c.remote.lockKey(stamp), t.String()})
 	v, took, err := run(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
 	stop()
-	rec, _ := c.encode(t, r, v, err, took) // nobody waits for the error, and a stale value is being served
-	if rec == nil {
-		return false
+	rec, _ := c.encode(t, r, v, err, took)
+	switch answered := err == nil || saysNotFound(err); {
+	case !answered:
+		return false // nobody waits for the error, and a stale value is being served
+	case err != nil || rec == nil || rec.header.Uncacheable:
+		return c.renounce(ctx, r.key)
 	}
 	stored, err := c.remote.replace(ctx, r.key, string(stamp[:]), rec.bytes, rec.px)
 	if err != nil || !stored || !c.node.Holds(r.view) {
@@ -99,4 +103,16 @@ func (c *Cache[V]) reload(ctx context.Context, r *reading[V], stamp [stampLength
 	c.counts.refreshes.Add(1)
 	c.keep(r, v, rec)
 	return true
+}
+
+// renounce ends a value in whose place there is none to store: the source has no such
+// record any more, or one that is not for caches. Its copies are no staler than others
+// that have expired, but nothing fresh would ever take their place.
+func (c *Cache[V]) renounce(ctx context.Context, key string) bool {
+	c.counts.invalidated.Add(1)
+	_, err := c.space.AnnounceAll(ctx, []string{key}, c.cfg.Consistency == Strong)
+	if err != nil && !errors.Is(err, ErrUnheard) {
+		c.counts.unconfirmed.Add(1)
+	}
+	return err == nil
 }

@@ -16,15 +16,15 @@ type Stats struct {
 	Refreshes      uint64 // values refreshed by this process
 	Waits          uint64 // reads that waited for another process's load
 	WeakLoads      uint64 // loads without Redis, kept for MaxStale at most
-	Bypassed       uint64 // loads not stored: key fenced, or option Bypass
+	Bypassed       uint64 // loads not stored: key fenced, value too large, or option Bypass
 	RefusedFills   uint64 // loads whose lease was gone when they ended
 	Updates        uint64 // calls of writers through Update, failed ones included
 	WrittenThrough uint64 // of these, stored in both tiers
 	NotWritten     uint64 // Updates refused with ErrNotWritten
 	Unconfirmed    uint64 // writes whose invalidation is being retried
-	Invalidated    uint64 // keys given to Invalidate
+	Invalidated    uint64 // keys given to Invalidate, or found gone or too large by a refresh
 	Corrupt        uint64 // records in Redis that could not be read
-	TooLarge       uint64 // values over MaxValueBytes
+	TooLarge       uint64 // values over MaxValueBytes: returned, not stored
 
 	Audit AuditStats // of Config.Audit
 }
@@ -62,7 +62,7 @@ func (n *counters) tally(do action) {
 	switch do {
 	case hold:
 		n.misses.Add(1)
-	case bypass:
+	case bypass, pass:
 		n.bypassed.Add(1)
 	case distrust:
 		n.weakLoads.Add(1)

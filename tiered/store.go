@@ -34,7 +34,7 @@ func (c *Cache[V]) encode(stamp token.Token, r *reading[V], v V, err error, took
 		return nil, err
 	}
 	now := c.node.RedisEarliest(c.node.Now())
-	soft, hard := c.expiries(r.life, negative)
+	soft, hard := c.expiries(r.life.ttl, r.life.stale, negative)
 	rec := &encoded{px: hard, stamp: stamp, header: envelope.Header{
 		Negative: negative, Codec: c.cfg.Codec.ID(), Schema: c.cfg.Version, Epoch: r.view.Epoch,
 		Soft: now + soft.Milliseconds(), Hard: now + hard.Milliseconds(), Delta: took,
@@ -53,7 +53,7 @@ func (c *Cache[V]) encode(stamp token.Token, r *reading[V], v V, err error, took
 	}
 	if rec.size = len(bytes) - head; rec.size > c.cfg.MaxValueBytes {
 		c.counts.tooLarge.Add(1)
-		return nil, &TooLargeError{Cache: c.cfg.Name, Key: r.key, Size: rec.size, Max: c.cfg.MaxValueBytes}
+		bytes = c.mark(bytes[:0], rec, now, r.life.ttl)
 	}
 	if fault := envelope.Finish(bytes); fault != nil {
 		return nil, fmt.Errorf("tiercache: value of key %q in cache %q: %w", r.key, c.cfg.Name, fault)
@@ -63,6 +63,18 @@ func (c *Cache[V]) encode(stamp token.Token, r *reading[V], v V, err error, took
 		drafts.Put(draft)
 	}
 	return rec, err
+}
+
+// uncacheableTTL is for how long a key is known to have a value over MaxValueBytes.
+const uncacheableTTL = 10 * time.Second
+
+// mark makes rec the record of a value that is not stored: reads load it, each for
+// its own process, and wait for nobody.
+func (c *Cache[V]) mark(draft []byte, rec *encoded, now int64, ttl time.Duration) []byte {
+	_, rec.px = c.expiries(min(ttl, uncacheableTTL), 0, false)
+	rec.header.Soft, rec.header.Hard = now+rec.px.Milliseconds(), now+rec.px.Milliseconds()
+	rec.header.Uncacheable, rec.size = true, 0
+	return envelope.Begin(draft, rec.stamp, rec.header)
 }
 
 // drafts are buffers to encode into. What is sent is a copy of its own: it may be
@@ -79,13 +91,13 @@ const maxLife = 10 * 365 * 24 * time.Hour
 
 // expiries draws the soft and the hard lifetime. What does not exist is never
 // served stale.
-func (c *Cache[V]) expiries(l lifetime, negative bool) (soft, hard time.Duration) {
+func (c *Cache[V]) expiries(ttl, stale time.Duration, negative bool) (soft, hard time.Duration) {
 	if negative {
 		soft = c.jittered(min(c.cfg.NotFoundTTL, maxLife))
 		return soft, soft
 	}
-	soft = c.jittered(min(l.ttl, maxLife))
-	return soft, soft + min(l.stale, maxLife)
+	soft = c.jittered(min(ttl, maxLife))
+	return soft, soft + min(stale, maxLife)
 }
 
 func (c *Cache[V]) jittered(d time.Duration) time.Duration {
@@ -94,8 +106,10 @@ func (c *Cache[V]) jittered(d time.Duration) time.Duration {
 
 // keep stores a local copy of what stands in Redis. It does not outlive the
 // record there (I17).
-func (c *Cache[V]) keep(r *reading[V], v V, rec *encoded) *entry[V] {
-	return c.keepAt(c.node.Now(), r, v, rec)
+func (c *Cache[V]) keep(r *reading[V], v V, rec *encoded) {
+	if !rec.header.Uncacheable {
+		c.keepAt(c.node.Now(), r, v, rec)
+	}
 }
 
 func (c *Cache[V]) keepAt(now coherence.Instant, r *reading[V], v V, rec *encoded) *entry[V] {
@@ -109,6 +123,9 @@ func (c *Cache[V]) keepAt(now coherence.Instant, r *reading[V], v V, rec *encode
 
 // keepWeak stores a local copy of what was loaded without Redis.
 func (c *Cache[V]) keepWeak(r *reading[V], v V, rec *encoded) {
+	if rec.header.Uncacheable {
+		return
+	}
 	end := r.began.Add(min(c.bound+1, c.cfg.LocalTTL, rec.px))
 	e := &entry[V]{key: r.key, value: v, gen: r.gen, loaded: r.began, negative: rec.header.Negative, weak: true}
 	e.expire(end, end, 0)

@@ -154,7 +154,7 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 	// In this order: see Audit.
 	w.gen, w.began = c.space.Generation(w.hash), c.node.Now()
 	rec, _ := c.encode(w.token, &w.reading, v, err, took) // a value that cannot be stored is no failure of the write
-	if rec == nil || c.overlapped(w) {
+	if rec == nil || rec.header.Uncacheable || c.overlapped(w) {
 		rec = &encoded{px: time.Millisecond}
 	}
 	outcome := c.remote.lower(ctx, w.key, w.id, rec.bytes, rec.px, w.receipt)

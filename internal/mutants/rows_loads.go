@@ -39,6 +39,13 @@ var loads = []row{
 		"tiered/source.go:guarded", `p != nil`, `false`,
 		"tiered.TestPanicWithNotFoundIsNotAnAnswer"},
 
+	{"servegone", "", "a refresh that finds nothing to store leaves the old value",
+		"tiered/refresh.go:reload", `return c.renounce(ctx, r.key)`, `return false`,
+		"tiered.TestRefreshFindsNothingToStore"},
+	{"nomarker", "", "a value over MaxValueBytes leaves no marker",
+		"tiered/store.go:encode", `bytes = c.mark(bytes[:0], rec, now, r.life.ttl)`, `return nil, err`,
+		"tiered.TestTooLargeIsReturnedAndNobodyWaits"},
+
 	// Joining a load of the same process.
 	{"joingen", "I2", "a read joins a load of an older generation",
 		"tiered/internal/flight/flight.go:joinable", `c.Gen != t.Gen`, `false`,

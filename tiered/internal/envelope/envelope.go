@@ -16,7 +16,8 @@
 //	    18     1  flags     bit 0 negative   the source has no such record; the payload is empty
 //	                        bit 1 compressed the payload is compressed as its codec says
 //	                        bit 2 encrypted  the payload is encrypted as its codec says
-//	                        bits 3-7         0; a reader refuses a record that sets one
+//	                        bit 3 uncacheable the source has a value that is not stored; the payload is empty
+//	                        bits 4-7         0; a reader refuses a record that sets one
 //	    19     1  codec     1 msgpack, 2 JSON, 3 raw, 128-255 the application's own
 //	    20     4  checksum  CRC-32C (Castagnoli) of bytes 0-19 followed by bytes 24-end
 //	    24     4  schema    schema version of the value's type
@@ -76,8 +77,9 @@ const (
 	flagNegative = 1 << iota
 	flagCompressed
 	flagEncrypted
+	flagUncacheable
 
-	flagsKnown = flagNegative | flagCompressed | flagEncrypted
+	flagsKnown = flagNegative | flagCompressed | flagEncrypted | flagUncacheable
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -107,16 +109,17 @@ const (
 
 // Header is what a record says about its payload.
 type Header struct {
-	Negative   bool          // the source has no such record
-	Compressed bool          // reserved for codecs that compress
-	Encrypted  bool          // reserved for codecs that encrypt
-	Codec      byte          // codec.Codec.ID of the payload
-	Schema     uint32        // schema version of the value's type
-	Epoch      uint64        // epoch of the remote tier
-	Soft       int64         // soft expiry: Redis clock, ms since 1970
-	Hard       int64         // hard expiry: Redis clock, ms since 1970
-	Delta      time.Duration // how long the load took; stored in whole µs from 0 to 2^32-1
-	Tags       []Tag         // groups the value belongs to
+	Negative    bool          // the source has no such record
+	Uncacheable bool          // the source has a value that is not stored: load it, wait for nobody
+	Compressed  bool          // reserved for codecs that compress
+	Encrypted   bool          // reserved for codecs that encrypt
+	Codec       byte          // codec.Codec.ID of the payload
+	Schema      uint32        // schema version of the value's type
+	Epoch       uint64        // epoch of the remote tier
+	Soft        int64         // soft expiry: Redis clock, ms since 1970
+	Hard        int64         // hard expiry: Redis clock, ms since 1970
+	Delta       time.Duration // how long the load took; stored in whole µs from 0 to 2^32-1
+	Tags        []Tag         // groups the value belongs to
 }
 
 // Tag is a group as the writer found it before it read the source: the value is
@@ -188,16 +191,17 @@ func Parse(record []byte) (Record, error) {
 	return Record{
 		Stamp: [16]byte(record[stampAt:versionAt]),
 		Header: Header{
-			Negative:   flags&flagNegative != 0,
-			Compressed: flags&flagCompressed != 0,
-			Encrypted:  flags&flagEncrypted != 0,
-			Codec:      record[codecAt],
-			Schema:     binary.BigEndian.Uint32(record[schemaAt:]),
-			Epoch:      binary.BigEndian.Uint64(record[epochAt:]),
-			Soft:       int64(binary.BigEndian.Uint64(record[softAt:])),
-			Hard:       int64(binary.BigEndian.Uint64(record[hardAt:])),
-			Delta:      time.Duration(binary.BigEndian.Uint32(record[deltaAt:])) * time.Microsecond,
-			Tags:       tags,
+			Negative:    flags&flagNegative != 0,
+			Uncacheable: flags&flagUncacheable != 0,
+			Compressed:  flags&flagCompressed != 0,
+			Encrypted:   flags&flagEncrypted != 0,
+			Codec:       record[codecAt],
+			Schema:      binary.BigEndian.Uint32(record[schemaAt:]),
+			Epoch:       binary.BigEndian.Uint64(record[epochAt:]),
+			Soft:        int64(binary.BigEndian.Uint64(record[softAt:])),
+			Hard:        int64(binary.BigEndian.Uint64(record[hardAt:])),
+			Delta:       time.Duration(binary.BigEndian.Uint32(record[deltaAt:])) * time.Microsecond,
+			Tags:        tags,
 		},
 		Payload: slices.Clip(payload), // an append must not reach bytes behind the record
 	}, nil
@@ -227,6 +231,9 @@ func (h *Header) flags() byte {
 	var f byte
 	if h.Negative {
 		f |= flagNegative
+	}
+	if h.Uncacheable {
+		f |= flagUncacheable
 	}
 	if h.Compressed {
 		f |= flagCompressed

@@ -92,7 +92,7 @@ func records() *rapid.Generator[Record] {
 		r := Record{
 			Stamp: stamp.Draw(t, "stamp"),
 			Header: Header{
-				Negative:   rapid.Bool().Draw(t, "negative"),
+				Negative: rapid.Bool().Draw(t, "negative"), Uncacheable: rapid.Bool().Draw(t, "uncacheable"),
 				Compressed: rapid.Bool().Draw(t, "compressed"),
 				Encrypted:  rapid.Bool().Draw(t, "encrypted"),
 				Codec:      rapid.Byte().Draw(t, "codec"),
@@ -237,7 +237,7 @@ func TestRefusals(t *testing.T) {
 		{"version 0", set(versionAt, 0), ErrFormat},
 		{"version 2", set(versionAt, 2), ErrFormat},
 		{"short record of version 2", set(versionAt, 2)[:versionAt+1], ErrFormat},
-		{"flag 3", set(flagsAt, 1<<3), ErrFormat},
+		{"flag 4", set(flagsAt, 1<<4), ErrFormat},
 		{"flag 7", set(flagsAt, 1<<7|flagNegative), ErrFormat},
 		{"one tag, none there", tags(1), ErrShort},
 		{"255 tags, 16 bytes", tags(append([]byte{0xff, 1}, make([]byte, 16)...)...), ErrShort},
