@@ -82,8 +82,9 @@ func (s *stage) freeze() {
 }
 
 // known lets the auditors of copies that were read by now notice where the bus
-// ends.
-func (s *stage) known() { time.Sleep(bound) }
+// ends. It ends between two probes: one at the very instant of the next announcement
+// might find it.
+func (s *stage) known() { time.Sleep(bound + bound/20) }
 
 // A holds a copy; B updates; A has not heard of it yet and serves the copy, as it
 // may. The auditor sees that it differs and that this was announced; it waits
