@@ -1,6 +1,6 @@
 package main
 
-// loads are the guards of loads: who joins one, who waits, and what COMMIT stores.
+// loads are the guards of loads: which reads share one, which wait, and what is stored.
 var loads = []row{
 	{"norenew", "I12", "load locks are not renewed while a load runs",
 		"tiered/lock.go:renewing", `len(locks) == 0`, `true`,
@@ -93,7 +93,7 @@ var loads = []row{
 		"tiered/internal/script.TestScripts/embedded/lease: renewed by its holder alone"},
 	{"toolarge", "", "values beyond MaxValueBytes are stored",
 		"tiered/store.go:encode", `rec.size > c.cfg.MaxValueBytes`, `false`,
-		"tiered.TestValueTooLarge"},
+		"tiered.TestTooLargeIsReturnedAndNobodyWaits"},
 	{"acquiretwice", "I13", "a second run of ACQUIRE takes the first for somebody else's",
 		"tiered/internal/script/acquire.lua", `if string.sub(v, 2, 17) ~= ARGV[1] then return v end`, `if true then return v end`,
 		"tiered.TestGatedI13EveryCommandTwice"},

@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// A row is a guard and the mutant without it. How to add one is told above.
+// A row is a guard and the mutant without it. The package comment tells how to add one.
 type row struct {
 	name      string // of the mutant
 	invariant string // that it breaks, of those numbered in package coherence; "" if none of them
