@@ -23,9 +23,10 @@ type attestation struct {
 	since    atomic.Int64           // Instant from which on the announcements were followed without a gap
 	born     atomic.Int64           // Instant before which fences, leases and registries may have been lost
 
-	birth    uint64 // what born was computed from, ms of Redis; 0: a guess. The prober's
-	sequence uint64 // of the last ATTEST. The prober's
-	refused  bool   // that ATTEST was refused has been told. The prober's
+	birth    uint64  // what born was computed from, ms of Redis; 0: a guess. The prober's
+	sighted  Instant // when INFO could be read again: what was lost before that nobody saw. The prober's
+	sequence uint64  // of the last ATTEST. The prober's
+	refused  bool    // that ATTEST was refused has been told. The prober's
 }
 
 // Assured reports whether at the instant t every announcement that waits for
@@ -70,7 +71,7 @@ func (n *Node) estrange() { n.attest.since.Store(int64(n.Now())) }
 // rebirth notes when what Redis holds now came into being.
 func (n *Node) rebirth(at Instant, birth uint64) {
 	n.attest.birth = birth
-	n.attest.born.Store(int64(at))
+	n.attest.born.Store(int64(max(at, n.attest.sighted)))
 }
 
 // attestOrRead is what a probe reads. A node that attests enters the registry in

@@ -22,8 +22,11 @@ type clients struct {
 	lease time.Duration
 }
 
+// watcher puts a monitor on connections that are made anew.
+type watcher func(onConnect, dialer) (onConnect, dialer)
+
 // open checks the user's client and derives the node's connections from it.
-func open(rdb redis.UniversalClient, cfg Config, watch func(onConnect) onConnect) (clients, error) {
+func open(rdb redis.UniversalClient, cfg Config, watch watcher) (clients, error) {
 	switch c := rdb.(type) {
 	case *redis.Client:
 		if c != nil {
@@ -44,7 +47,7 @@ func open(rdb redis.UniversalClient, cfg Config, watch func(onConnect) onConnect
 
 var errClientCache = errors.New("coherence.Join: the client caches replies itself (ClientSideCache), which this node could not invalidate; switch it off")
 
-func openClient(c *redis.Client, cfg Config, watch func(onConnect) onConnect) (clients, error) {
+func openClient(c *redis.Client, cfg Config, watch watcher) (clients, error) {
 	if c.Options().ClientSideCache != nil || c.Options().ClientSideCacheConfig != nil {
 		return clients{}, errClientCache
 	}
@@ -61,7 +64,7 @@ func openClient(c *redis.Client, cfg Config, watch func(onConnect) onConnect) (c
 		}
 		cs.data, cs.copied = redis.NewClient(&d), true
 	}
-	o.OnConnect = watch(o.OnConnect)
+	o.OnConnect, o.Dialer = watch(o.OnConnect, o.Dialer)
 	o.Limiter, o.AutoPipelineOptions, o.PushNotificationProcessor = nil, nil, nil
 	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, -1
 	o.MaxRetries, o.DialerRetries = -1, 1
@@ -75,7 +78,7 @@ func openClient(c *redis.Client, cfg Config, watch func(onConnect) onConnect) (c
 	return cs, nil
 }
 
-func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onConnect) (clients, error) {
+func openCluster(c *redis.ClusterClient, cfg Config, watch watcher) (clients, error) {
 	u := c.Options()
 	if cfg.Warm > 0 {
 		return clients{}, errors.New("coherence.Config.Warm: the shards of a Cluster fail over apart from the bus, so that nothing can be kept for certain")
@@ -92,7 +95,7 @@ func openCluster(c *redis.ClusterClient, cfg Config, watch func(onConnect) onCon
 		keepZero(&d.MaxRetries, &d.ReadTimeout, &d.WriteTimeout, &d.MinRetryBackoff, &d.MaxRetryBackoff)
 		cs.data, cs.copied = redis.NewClusterClient(&d), true
 	}
-	o.OnConnect = watch(o.OnConnect)
+	o.OnConnect, o.Dialer = watch(o.OnConnect, o.Dialer)
 	o.AutoPipelineOptions = nil
 	o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = controlPool, 0, 1, 0, -1
 	o.MaxRetries, o.DialerRetries = -1, 1

@@ -152,7 +152,7 @@ func TestLeastPrivilege(t *testing.T) {
 		}
 		return func(o *redis.UniversalOptions) { o.Username, o.Password = user, "pw" }
 	}
-	const least = "+hello +ping +subscribe +unsubscribe +publish +eval +evalsha +hget +hmget +hset +hexists +time "
+	const least = "+hello +ping +subscribe +unsubscribe +publish +eval +evalsha +hget +hmget +hset +hexists +time +role "
 
 	n, log, err := joinAt(t, server.Addr(), allow("full", least+"+info"), unhurried())
 	if err != nil {

@@ -44,9 +44,10 @@ type Config struct {
 	// only if it is the shard of the bus.
 	Monitor *Monitor
 
-	// Proxied says that connections stay open over a failover of Redis, because
-	// they lead through a proxy, or because masters are demoted by hand (REPLICAOF
-	// without CLIENT KILL, which Sentinel sends): every probe reads INFO as well.
+	// Proxied says that connections stay open over a failover of Redis, because they
+	// lead through a proxy, or because masters are demoted by hand (REPLICAOF without
+	// CLIENT KILL, which Sentinel sends) and ROLE is refused: every probe reads INFO as
+	// well.
 	Proxied bool
 
 	// Warm is the longest failover or restart of Redis over which the fleet keeps its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +25,14 @@ type Monitor struct {
 	met     atomic.Uint64 // unknown processes met so far
 	handled atomic.Uint64 // of these, entered into the fleet's records
 
+	conns    connections
+	cluster  atomic.Bool             // its client is one of a Cluster
+	regained atomic.Bool             // INFO could be read again since the prober asked
+	settings *redis.UniversalOptions // that were instrumented; nil: of a node's own connections
+
 	mu      sync.Mutex
 	seen    map[string]bool
+	last    string // the process that was met last
 	pending []string
 	blind   error // why the identity could not be read, if so
 	node    *Node // served now
@@ -34,12 +41,19 @@ type Monitor struct {
 // Instrument makes opts fit for a cache and returns the monitor that goes into
 // Config: call it before redis.NewUniversalClient.
 //
-// It chains OnConnect, sets ContextTimeoutEnabled, and fills in timeouts that
+// It chains OnConnect and Dialer, sets ContextTimeoutEnabled, and fills in timeouts that
 // are zero: DialTimeout 500 ms, ReadTimeout and WriteTimeout 250 ms,
 // DialerRetries 1, MaxRetries 1. Set them first where others are wanted.
 func Instrument(opts *redis.UniversalOptions) *Monitor {
-	m := &Monitor{}
+	m := &Monitor{settings: opts}
 	opts.OnConnect = m.chain(opts.OnConnect)
+	dial := opts.Dialer
+	opts.Dialer = m.conns.watch(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dial != nil {
+			return dial(ctx, network, addr)
+		}
+		return redis.NewDialer(opts.Simple())(ctx, network, addr) // what the client would have by itself, TLS included
+	}, &m.met)
 	opts.ContextTimeoutEnabled = true
 	for _, d := range []struct {
 		timeout *time.Duration
@@ -75,12 +89,18 @@ func (m *Monitor) chain(next onConnect) onConnect {
 
 // inspect runs on every new connection before its first command.
 func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
+	mark := newMark()
 	pipe := cn.Pipeline()
+	ping := pipe.Do(ctx, "ping", mark) // refused or not, it was sent
 	server, replication := pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
 	_, err := pipe.Exec(ctx)
+	err = unless(err, ping, server, replication)
+	self := m.conns.take(mark)
 	var refused redis.Error
 	if errors.As(err, &refused) && !isPassing(err) {
-		m.unreadable(refused)
+		if !m.isSentinel(ctx, cn, self) {
+			m.unreadable(refused)
+		}
 		return nil
 	}
 	if err != nil {
@@ -97,8 +117,27 @@ func (m *Monitor) inspect(ctx context.Context, cn *redis.Conn) error {
 		m.unreadable(errors.New("INFO names no run_id"))
 		return nil
 	}
-	m.meet(process)
-	return nil
+	return m.meet(process, self)
+}
+
+// isSentinel reports whether a connection leads to a Sentinel, whose refusal of INFO says
+// nothing of the master: by the mode that HELLO names, or where that is refused by its address.
+func (m *Monitor) isSentinel(ctx context.Context, cn *redis.Conn, self *connection) bool {
+	if m.settings == nil || m.settings.MasterName == "" {
+		return false
+	}
+	hello := cn.Do(ctx, "hello")
+	if fields, err := hello.Slice(); err == nil {
+		for pair := range slices.Chunk(fields, 2) {
+			if pair[0] == "mode" && len(pair) == 2 {
+				return pair[1] == "sentinel"
+			}
+		}
+	}
+	if fields, ok := hello.Val().(map[any]any); ok {
+		return fields["mode"] == "sentinel"
+	}
+	return self != nil && slices.Contains(m.settings.Addrs, self.RemoteAddr().String())
 }
 
 // identify reads the process identity and the role out of INFO's text. A
@@ -112,33 +151,75 @@ func identify(info string) (process, role string) {
 	if runID := field("run_id"); runID != "" {
 		process = runID + ":" + field("master_replid")
 	}
-	if mode := field("redis_mode"); mode == "sentinel" {
-		return "", mode
+	for _, mode := range []string{field("redis_mode"), field("server_mode")} { // of Redis, of Valkey
+		if mode == "sentinel" {
+			return "", mode
+		}
 	}
 	return process, field("role")
 }
 
-func (m *Monitor) meet(process string) {
+// errOld: a connection leads to a process whose place another one has taken since it was
+// dialled.
+var errOld = errors.New("coherence: another Redis process took over while this connection was made")
+
+// meet notes the process to which a new connection leads. If it is unknown, all connections
+// that were there before are closed before it can be entered: they may lead to the process
+// that it has replaced, which may live on as a replica of it. On a Cluster, where there are
+// many processes, the servers see to that themselves (MOVED).
+//
+// The first connection whose INFO can be read again after one was refused does the same, and
+// counts as one to an unknown process: nobody has seen what took over meanwhile.
+func (m *Monitor) meet(process string, self *connection) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.seen[process] {
-		return
+	regained := m.blind != nil
+	if m.seen[process] && !regained {
+		defer m.mu.Unlock()
+		if self != nil && self.met != m.met.Load() && process != m.last && !m.cluster.Load() {
+			return errOld
+		}
+		return nil
 	}
 	if m.seen == nil {
 		m.seen = make(map[string]bool)
 	}
-	m.seen[process] = true
-	m.pending = append(m.pending, process)
-	m.met.Add(1)
-	if m.node != nil {
-		m.node.wake()
+	others := len(m.seen) > 0 && !m.cluster.Load()
+	m.seen[process], m.last, m.blind = true, process, nil
+	if !slices.Contains(m.pending, process) {
+		m.pending = append(m.pending, process)
+		m.met.Add(1)
+	}
+	if others || regained {
+		m.conns.end(self)
+	}
+	if regained {
+		m.regained.Store(true)
+	}
+	node := m.node
+	m.mu.Unlock()
+	if node != nil {
+		node.wake()
+		if regained {
+			node.event(Event{Kind: EventConfig, Note: "INFO can be read again; what was seen while it was refused counts as a possible loss"})
+		}
+	}
+	return nil
+}
+
+// unreadable notes that a connection cannot be told which process it leads to.
+func (m *Monitor) unreadable(err error) {
+	m.mu.Lock()
+	news := m.blind == nil
+	m.blind = err
+	node := m.node
+	m.mu.Unlock()
+	if news && node != nil {
+		node.event(blind(err))
 	}
 }
 
-func (m *Monitor) unreadable(err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.blind = err
+func blind(err error) Event {
+	return Event{Kind: EventConfig, Note: "INFO is refused: a restart of Redis on old data is noticed late, and Strong caches refuse writes; allow +info", Err: err}
 }
 
 // attach begins to serve a node. What earlier nodes knew counts as unknown: the

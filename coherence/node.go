@@ -94,6 +94,8 @@ func Join(ctx context.Context, rdb redis.UniversalClient, cfg Config) (*Node, er
 	if err := n.watch(); err != nil {
 		return nil, err
 	}
+	_, clustered := rdb.(*redis.ClusterClient)
+	n.monitor.cluster.Store(clustered)
 	n.clients, err = open(rdb, cfg, n.watchControl)
 	if err != nil {
 		n.monitor.detach()
@@ -127,6 +129,7 @@ func newNode(cfg Config) *Node {
 	}
 	n.lease.Store(-1)
 	n.assured.Store(-1)
+	n.attest.sighted = math.MinInt64
 	n.debts.more = make(chan struct{}, 1)
 	n.sub.confirmed.Store(math.MaxInt64)
 	n.prober.wall = time.Now
@@ -142,16 +145,25 @@ func (n *Node) watch() error {
 		n.event(Event{Kind: EventConfig, Note: "no Monitor: a restart of Redis on old data is noticed by the next probe " +
 			"instead of the first reply; use coherence.Instrument"})
 	}
-	return n.monitor.attach(n)
+	if err := n.monitor.attach(n); err != nil {
+		return err
+	}
+	if err := n.monitor.blindness(); err != nil {
+		n.event(blind(err))
+	}
+	return nil
 }
 
 // watchControl puts the node's own monitor on the control connections; a user's
 // monitor is there already, by way of the client's options.
-func (n *Node) watchControl(next onConnect) onConnect {
+func (n *Node) watchControl(next onConnect, dial dialer) (onConnect, dialer) {
 	if n.cfg.Monitor != nil {
-		return next
+		return next, dial
 	}
-	return n.monitor.chain(next)
+	if dial != nil {
+		dial = n.monitor.conns.watch(dial, &n.monitor.met)
+	}
+	return n.monitor.chain(next), dial
 }
 
 func (n *Node) start(joining context.Context) error {
@@ -178,9 +190,6 @@ func (n *Node) start(joining context.Context) error {
 	}
 	if n.cfg.Monitor != nil && n.State() == InStep && n.monitor.met.Load() == 0 && n.monitor.blindness() == nil {
 		n.event(Event{Kind: EventConfig, Note: "the Monitor has seen no connection: was the client made from the instrumented options?"})
-	}
-	if err := n.monitor.blindness(); err != nil {
-		n.event(Event{Kind: EventConfig, Note: "INFO is refused: a restart of Redis on old data is noticed late; allow +info", Err: err})
 	}
 	return nil
 }

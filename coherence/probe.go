@@ -14,6 +14,7 @@ import (
 
 // prober is the state of the probe loop, touched by it alone but where noted.
 type prober struct {
+	unnamed  bool             // that ROLE is refused has been told
 	stepped  bool             // the last thing said was EventInStep
 	forked   bool             // the last probe found a fork
 	owed     uint64           // an entry that came by repair and that pub/sub still has to deliver
@@ -42,6 +43,9 @@ func (p *prober) refusal() error {
 	}
 	return nil
 }
+
+// isReplica tells the errors of a server that is no master, or no longer.
+func isReplica(err error) bool { return errors.Is(err, ErrReplica) || hasPrefix(err, "READONLY") }
 
 // isPassing tells the server errors that end by themselves.
 func isPassing(err error) bool {
@@ -76,6 +80,9 @@ func (n *Node) probeLoop(ctx context.Context) {
 		err := n.probe(ctx)
 		if ctx.Err() != nil {
 			return // closing is no failure
+		}
+		if isReplica(err) && !n.monitor.cluster.Load() {
+			n.monitor.conns.end(nil) // all of them lead where this one does
 		}
 		n.prober.failure.Store(&err)
 		n.report(err)
@@ -132,6 +139,9 @@ func (n *Node) probe(ctx context.Context) error {
 		return err
 	}
 	n.counts.probes.Add(1)
+	if err := n.lookAgain(ctx); err != nil {
+		return err
+	}
 	if _, known := n.monitor.view(); !known {
 		n.wake() // an unknown process may have answered: enter it first
 		return nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // enterProcesses enters the Redis processes met since the last probe into the
@@ -18,6 +20,9 @@ func (n *Node) enterProcesses(ctx context.Context) error {
 		}
 		if err != nil && !errors.Is(err, errSuperseded) {
 			return err
+		}
+		if n.monitor.regained.Swap(false) {
+			n.attest.sighted = n.Now()
 		}
 		n.rebirth(n.Now(), 0)
 		n.estrange()
@@ -41,6 +46,27 @@ func (n *Node) replace(ctx context.Context, process string) error {
 		n.repeatLater()
 	}
 	return nil
+}
+
+// lookAgain asks for the process while the monitor could not be told: what refused INFO for
+// a moment would blind it until another connection is made, which may be never.
+func (n *Node) lookAgain(ctx context.Context) error {
+	if n.monitor.blindness() == nil {
+		return nil
+	}
+	rdb, err := n.busClient(ctx)
+	if err != nil {
+		return err
+	}
+	process, err := n.identity(ctx, rdb)
+	var refused redis.Error
+	if errors.As(err, &refused) {
+		return nil
+	}
+	if err == nil && process != "" {
+		_ = n.monitor.meet(process, nil) // closes this connection too; the next probe enters the process
+	}
+	return err
 }
 
 // meet enters a process ("" for the one at hand) and returns the epoch to use.

@@ -113,10 +113,11 @@ func (n *Node) reach(ctx context.Context, process string) (*redis.Conn, error) {
 // errSuperseded: the process has been followed by another one that waits its turn.
 var errSuperseded = errors.New("coherence: another Redis process took over since")
 
-func (n *Node) identity(ctx context.Context, conn *redis.Conn) (string, error) {
+// identity asks a server which process it is.
+func (n *Node) identity(ctx context.Context, rdb interface{ Pipeline() redis.Pipeliner }) (string, error) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
-	pipe := conn.Pipeline()
+	pipe := rdb.Pipeline()
 	server, replication := pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
 	if _, err := pipe.Exec(ctx); err != nil {
 		return "", err

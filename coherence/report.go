@@ -3,6 +3,7 @@ package coherence
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -25,20 +26,72 @@ func (n *Node) readBus(ctx context.Context, s Instant) (report, error) {
 	}
 	pipe := rdb.Pipeline()
 	fields, clock := pipe.HMGet(ctx, n.keys.bus, "n", "c", "e", "v"), pipe.Time(ctx)
-	var server, replication *redis.StringCmd
-	if n.cfg.Proxied {
-		server, replication = pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	noticed := n.askWho(ctx, pipe)
+	_, err = pipe.Exec(ctx)
+	if err := noticed(err, fields, clock); err != nil {
 		return report{}, err
-	}
-	if n.cfg.Proxied {
-		if err := n.noticeProcess(server.Val() + "\r\n" + replication.Val()); err != nil {
-			return report{}, err
-		}
 	}
 	n.clock.set(s, n.Now(), clock.Val())
 	return parseReport(fields.Val())
+}
+
+// askWho adds to a probe the question which process answers it, and in which role: one that
+// was demoted by hand keeps its connections, follows its successor, and so looks in step.
+// Once the pipeline was sent, the function returned tells what its error and the answer mean
+// for the other commands of it.
+func (n *Node) askWho(ctx context.Context, pipe redis.Pipeliner) (noticed func(err error, others ...redis.Cmder) error) {
+	switch {
+	case n.cfg.Proxied:
+		server, replication := pipe.Info(ctx, "server"), pipe.Info(ctx, "replication")
+		return func(err error, _ ...redis.Cmder) error {
+			if err != nil {
+				return err
+			}
+			return n.noticeProcess(server.Val() + "\r\n" + replication.Val())
+		}
+	case n.monitor.cluster.Load(): // a server that is no master answers MOVED
+		return func(err error, _ ...redis.Cmder) error { return err }
+	}
+	role := pipe.Do(ctx, "role")
+	return func(err error, others ...redis.Cmder) error {
+		if err = unless(err, role, others...); err != nil {
+			return err
+		}
+		return n.noticeRole(role)
+	}
+}
+
+// unless returns the error of a pipeline unless it is that of its optional command alone.
+func unless(err error, optional redis.Cmder, others ...redis.Cmder) error {
+	for _, cmd := range others {
+		if cmd.Err() != nil {
+			return cmd.Err()
+		}
+	}
+	if optional.Err() != nil {
+		return nil
+	}
+	return err // of the connection: no command need have it
+}
+
+// noticeRole reads the reply of ROLE.
+func (n *Node) noticeRole(role *redis.Cmd) error {
+	fields, err := role.Slice()
+	var refused redis.Error
+	switch {
+	case errors.As(err, &refused) && !isPassing(err):
+		if !n.prober.unnamed {
+			n.prober.unnamed = true
+			n.event(Event{Kind: EventConfig, Note: "ROLE is refused: a master that is demoted by hand, without CLIENT KILL, " +
+				"goes unnoticed; allow +role, or set coherence.Config.Proxied", Err: err})
+		}
+		return nil
+	case err != nil:
+		return err
+	case len(fields) > 0 && fields[0] != "master":
+		return fmt.Errorf("%w: its role is %v", ErrReplica, fields[0])
+	}
+	return nil
 }
 
 var errNewProcess = errors.New("coherence: an unknown Redis process answered the probe")
@@ -51,7 +104,7 @@ func (n *Node) noticeProcess(info string) error {
 	}
 	before := n.monitor.met.Load()
 	if process != "" {
-		n.monitor.meet(process)
+		_ = n.monitor.meet(process, nil) // it refuses only connections that it knows
 	}
 	if n.monitor.met.Load() != before {
 		return errNewProcess

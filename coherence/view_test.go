@@ -54,14 +54,14 @@ func TestViewAroundAnUnknownProcess(t *testing.T) {
 	if !ok || !n.Holds(before) || before.Epoch != 7 {
 		t.Fatalf("View() = %+v, %t", before, ok)
 	}
-	n.monitor.meet("run:repl")
+	_ = n.monitor.meet("run:repl", nil)
 	if n.Holds(before) {
 		t.Error("the view from before holds")
 	}
 	if _, ok := n.View(); ok {
 		t.Error("a view while the process is unknown")
 	}
-	n.monitor.meet("run:repl") // a second connection to it
+	_ = n.monitor.meet("run:repl", nil) // a second connection to it
 	if got := n.monitor.unhandled(); len(got) != 1 || got[0] != "run:repl" {
 		t.Fatalf("unhandled = %q", got)
 	}

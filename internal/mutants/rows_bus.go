@@ -93,6 +93,26 @@ var bus = []row{
 		"coherence/view.go:set", `int64(s)`, `int64(r)`,
 		"coherence.TestGatedI17RedisClockIsBounded"},
 
+	// Servers that were replaced, and live.
+	{"oldconnections", "I11", "connections from before a Redis process was met are used on",
+		"coherence/monitor.go:meet", `m.conns.end(self)`, ``,
+		"coherence.TestGatedI11ConnectionsFromBeforeAreClosed"},
+	{"lateconnection", "I11", "a connection that was begun before the successor of its server was met is used",
+		"coherence/monitor.go:meet", `self != nil && self.met != m.met.Load() && process != m.last && !m.cluster.Load()`, `false`,
+		"coherence.TestGatedI11LateConnectionToThePredecessor"},
+	{"roleunasked", "I11", "a demoted server that follows its successor passes for a master",
+		"coherence/report.go:noticeRole", `len(fields) > 0 && fields[0] != "master"`, `false`,
+		"coherence.TestGatedI11DemotedServerIsLeft"},
+	{"staydemoted", "", "a node stays with a server that it has found to be demoted",
+		"coherence/probe.go:probeLoop", `isReplica(err) && !n.monitor.cluster.Load()`, `false`,
+		"coherence.TestGatedI11DemotedServerIsLeft"},
+	{"blindforgood", "", "a refused INFO is never asked for again",
+		"coherence/process.go:lookAgain", `n.monitor.blindness() == nil`, `true`,
+		"coherence.TestGatedI16BlindnessEnds"},
+	{"blindnoloss", "I16", "what was lost while INFO was refused counts for nothing",
+		"coherence/process.go:enterProcesses", `n.attest.sighted = n.Now()`, ``,
+		"coherence.TestGatedI16BlindnessEnds"},
+
 	// Servers that refuse.
 	{"refusedforgood", "", "a server that takes no writes for a while is taken for one that never will",
 		"coherence/probe.go:isPassing", `refusesWrites(err)`, `false`,
