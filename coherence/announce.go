@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,13 +13,13 @@ import (
 )
 
 // Announce makes every node drop its copies of keys: it erases what the
-// processes share, then announces (256 keys a message), then drops the copies
-// here. Call it after the change was made. When it returns nil, no node serves
+// processes share, then announces, then drops the copies here, as many keys at a
+// time as a message takes: 256, or 4 KiB. Call it after the change was made. When it returns nil, no node serves
 // an older copy for longer than its MaxStale; of a space with SpaceConfig.Acked,
 // not at all.
 //
-// If Redis does not confirm it, the keys go to the journal and ErrUnconfirmed
-// is returned; ErrClosed if the node was closed meanwhile, and nothing will
+// If Redis does not confirm a message, its keys and those that were to follow go to the
+// journal and ErrUnconfirmed is returned; ErrClosed if the node was closed meanwhile, and nothing will
 // announce them. A key of more than MaxKey bytes is an error and nothing is
 // done. The context bounds the wait, not the work: a change that was made must
 // be announced. Cancelled while Redis is asked, it may take Config.Timeout to end the
@@ -45,37 +44,52 @@ func (s *Space) AnnounceAll(ctx context.Context, keys []string, confirm bool) (R
 	if len(keys) == 0 {
 		return Receipt{}, nil
 	}
-	made, err := s.announceInStep(ctx, keys, confirm)
+	made, rest, err := s.announceInStep(ctx, keys, confirm)
 	if err == nil {
 		return made[len(made)-1], s.heard(ctx, made)
 	}
-	if !s.owe(keys, err) {
+	release(s.node, made)
+	if !s.owe(rest, err) {
 		return Receipt{}, fmt.Errorf("%w: space %q: not announced: %w", ErrClosed, s.name, err)
 	}
-	return Receipt{}, fmt.Errorf("%w: space %q: %w", ErrUnconfirmed, s.name, err)
+	return Receipt{}, fmt.Errorf("%w: space %q: %d of %d keys: %w", ErrUnconfirmed, s.name, len(rest), len(keys), err)
 }
 
-// announceInStep announces when the node is in step, and once more if another Redis process
-// answered a part. Should a hook of the client panic, which a server like that of
-// net/http survives, the keys are owed.
-func (s *Space) announceInStep(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
+// announceInStep announces, entry by entry, and returns what is left to be announced if
+// one fails. Should a hook of the client panic, which a server like that of net/http
+// survives, the rest is owed.
+func (s *Space) announceInStep(ctx context.Context, keys []string, confirm bool) (made []Receipt, rest []string, err error) {
 	unwound := true
 	defer func() {
 		if unwound {
-			s.owe(keys, errUnwound)
+			s.owe(rest, errUnwound)
 		}
 	}()
-	err = s.settle(ctx, confirm)
-	if err == nil {
-		made, err = s.announce(ctx, keys, confirm)
-	}
-	if errors.Is(err, errSwitched) {
-		if err = s.settle(ctx, confirm); err == nil {
-			made, err = s.announce(ctx, keys, confirm)
+	for rest = keys; len(rest) > 0; {
+		part, later := cut(rest)
+		receipt, err := s.announceEntry(ctx, part, confirm)
+		if err != nil {
+			unwound = false
+			return made, rest, err
 		}
+		made, rest = append(made, receipt), later
 	}
 	unwound = false
-	return made, err
+	return made, nil, nil
+}
+
+// announceEntry announces keys of one entry when the node is in step, and once more if
+// another Redis process answered a part.
+func (s *Space) announceEntry(ctx context.Context, keys []string, confirm bool) (r Receipt, err error) {
+	for range 2 {
+		if err = s.settle(ctx, confirm); err != nil {
+			return Receipt{}, err
+		}
+		if r, err = s.announce(ctx, keys, confirm); !errors.Is(err, errSwitched) {
+			break
+		}
+	}
+	return r, err
 }
 
 // errUnwound: a hook of the client ended an announcement in its goroutine.
@@ -112,62 +126,53 @@ func release(n *Node, made []Receipt) {
 	}
 }
 
-// announce is one attempt, of which all must have reached the same Redis process:
-// one that took over in between may lack what its predecessor erased.
-func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
-	if !confirm && s.erase == nil && len(keys) <= maxKeys {
+// announce is one attempt, of which all must have reached the same Redis process: one that
+// took over in between may lack what its predecessor erased. The keys fit into an entry.
+func (s *Space) announce(ctx context.Context, keys []string, confirm bool) (Receipt, error) {
+	if !confirm && s.erase == nil {
 		out := s.carry(ctx, errand{first: s.erasures(keys), keys: keys})
-		return []Receipt{out.receipt}, out.err
+		return out.receipt, out.err
 	}
 	return s.announceAlone(ctx, keys, confirm)
 }
 
-// announceAlone is one attempt in entries that are shared with nobody.
-func (s *Space) announceAlone(ctx context.Context, keys []string, confirm bool) (made []Receipt, err error) {
+// announceAlone is one attempt in an entry that is shared with nobody.
+func (s *Space) announceAlone(ctx context.Context, keys []string, confirm bool) (Receipt, error) {
 	id, err := s.node.voice()
 	if err != nil {
-		return nil, err
+		return Receipt{}, err
 	}
 	view, _ := s.node.View()
 	form := announcing{space: s, id: id, confirm: confirm}
 	if confirm {
 		if form.vantage, err = s.survey(); err != nil {
-			return nil, err
+			return Receipt{}, err
 		}
 		view = form.vantage.view
 	}
-	made, err = s.announceBy(ctx, s.node.data, form, keys)
+	r, err := s.announceBy(ctx, s.node.data, form, keys)
 	if isUnlisted(err) || err == nil && !s.node.Holds(view) {
-		err = errSwitched
+		release(s.node, []Receipt{r})
+		return Receipt{}, errSwitched
 	}
-	if err != nil {
-		release(s.node, made)
-		return nil, err
-	}
-	return made, nil
+	return r, err
 }
 
 // errSwitched: a Redis process that this node had not met answered a part of an
 // announcement.
 var errSwitched = errors.New("coherence: another Redis process took over during the announcement")
 
-// announceBy erases and announces any number of keys, in entries of their own. Data
+// announceBy erases and announces the keys of one entry, in an entry of its own. Data
 // first, then the bus: whoever hears of a change finds no older data (I7).
-func (s *Space) announceBy(ctx context.Context, run *script.Runner, form announcing, keys []string) (made []Receipt, err error) {
+func (s *Space) announceBy(ctx context.Context, run *script.Runner, form announcing, keys []string) (Receipt, error) {
 	if s.erase != nil {
 		if err := s.erase(script.Through(ctx, run), keys); err != nil {
-			return nil, err
+			return Receipt{}, err
 		}
 	}
-	for part := range slices.Chunk(keys, maxKeys) {
-		e := &errand{first: s.erasures(part), keys: part}
-		s.post(ctx, run, form, []*errand{e})
-		if e.out.err != nil {
-			return made, e.out.err
-		}
-		made = append(made, e.out.receipt)
-	}
-	return made, nil
+	e := &errand{first: s.erasures(keys), keys: keys}
+	s.post(ctx, run, form, []*errand{e})
+	return e.out.receipt, e.out.err
 }
 
 // erasures are the calls that erase keys.

@@ -27,7 +27,7 @@ func (n *Node) Tail(ctx context.Context) (uint64, error) {
 // higher number than after. The bus remembers the last 1024 entries: false may
 // also mean that it is too long ago.
 func (s *Space) Announced(ctx context.Context, key string, after uint64) (bool, error) {
-	const batch = 128
+	const batch = wholeBatch / 4
 	tail, err := s.node.Tail(ctx)
 	if err != nil {
 		return false, err

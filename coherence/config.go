@@ -12,7 +12,7 @@ const (
 	DefaultMaxStale    = time.Second
 	DefaultProbe       = 100 * time.Millisecond
 	DefaultTimeout     = 250 * time.Millisecond
-	DefaultJournalSize = 4096
+	DefaultJournalSize = 65536
 
 	// MaxKey is the longest key in bytes that can be announced. Build longer
 	// ones with tiered.Key, which bounds them.
@@ -62,8 +62,9 @@ type Config struct {
 	Warm time.Duration
 
 	// JournalSize is the number of keys of failed invalidations that are kept
-	// for retries. When more fail, all of the fleet's caches are voided as soon
-	// as Redis answers. Default 4096.
+	// for retries: those of one large announcement as well. When more fail, all of the
+	// fleet's caches are voided, of all spaces, as soon as Redis answers. A key takes
+	// some hundred bytes beside its own. Default 65,536.
 	JournalSize int
 
 	// OnEvent is called for rare happenings, one at a time per goroutine of the

@@ -20,8 +20,10 @@
 // entries. Each entry names the nonce of the one before it, so that a node can
 // tell whether it has followed the history that Redis has now. APPEND writes an
 // entry and publishes it. Announcements that one node makes of a space while four
-// are on their way already share the next entry, up to its limit of 256 keys; one
-// that comes alone waits for nothing.
+// are on their way already share the next entry, up to its limit of 256 keys or 4 KiB
+// of them, so that Redis holds a bus of a few MB at most; one that comes alone waits for
+// nothing. An announcement of more keys takes as many entries. When one of these is not
+// confirmed, its keys and those that were to follow are owed: see journal, below.
 //
 // A node bumps the generation of the keys that an entry names; a copy is served
 // only while the generation is what it was before the copy was read. Pub/sub
@@ -75,9 +77,14 @@
 // go, because who is gone can repeat nothing. One such member suffices. This rests on
 // the old process answering nobody any more once all nodes have met the new one.
 //
-// A node that had to raise the epoch hands its announcements of the last minutes to
-// the journal: others may have loaded values from the new process before these
-// reached the old one, if that did not know that it was replaced.
+// A node that comes to an epoch which others have used before hands to the journal what it
+// announced since the process was first met: others may have loaded values from there
+// before these announcements reached the old one, if that did not know that it was
+// replaced. A node remembers its announcements of the last five minutes, up to 16,384 keys.
+// If it may have forgotten one of those, or they are more than the journal holds, it voids
+// everything, as a journal that overflows does: nothing is dropped. Values of the new epoch
+// were loaded after the process was met, so that what was announced before, by the clock of
+// that Redis, need not be announced again.
 //
 // # Acknowledged announcements
 //
@@ -183,6 +190,9 @@
 //   - With Config.Warm, records expire by the clock of the promoted replica, which may
 //     differ from its master's, and a clock of Redis that is set forward by more than
 //     Warm while nodes are cut off ends their life on the list unseen.
+//   - How long a Redis process has been known is taken from its own clock. One that is set
+//     back while a node still announces to its predecessor hides announcements from that
+//     node's repetition.
 //   - On a Cluster, a master that is demoted and promoted again while a client
 //     keeps its connections is not met anew on these. Set ConnMaxLifetime where
 //     masters are switched back and forth by hand.
@@ -192,8 +202,13 @@
 //     allkeys-* may evict the bus, which is noticed and voids all copies;
 //     volatile-ttl and volatile-random may evict fences; a writer that then dies
 //     or hangs may leave an old value.
-//   - The ring's length and the number of stripes are constants: the ring's is
-//     part of the wire format.
+//   - A process that dies, or is killed, before an announcement has returned, or while its
+//     journal holds keys, leaves the copies of the keys that it has not announced to live
+//     out their time. Announce them again when it comes back: from an outbox that the
+//     change wrote in the source, or by announcing all that the job covers.
+//   - A journal that overflows voids all spaces of the fleet, not only those of its keys.
+//   - The ring's length, the size of its entries and the number of stripes are constants:
+//     those of the ring are part of the wire format.
 //   - Within MaxStale a reader that moves from one node to another may see
 //     time go back.
 //   - Fleets of the same name in different databases of one Redis share their

@@ -37,7 +37,7 @@ func (s *Space) gatherErrands() {
 // wait as well. If ctx ends before the errand was sent it never is.
 func (s *Space) carry(ctx context.Context, e errand) outcome {
 	q := gather.NewRequest[errand]()
-	q.Value, q.Weight = e, len(e.keys)
+	q.Value, q.Weight = e, share(e.keys)
 	switch err := s.errands.Ask(ctx, q); {
 	case errors.Is(err, gather.ErrClosed):
 		return outcome{err: ErrClosed}

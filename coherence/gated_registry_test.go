@@ -38,9 +38,8 @@ func TestGatedI16RegistryShowsNoConfirmation(t *testing.T) {
 				if tt.before != nil {
 					tt.before(w, "l:"+p.a.Name())
 				}
-				made, err := p.bs.announceAlone(w.Context(), []string{"key"}, true)
+				r, err := p.bs.announceAlone(w.Context(), []string{"key"}, true)
 				w.must(err)
-				r := made[0]
 				if tt.after != nil {
 					tt.after(w, "l:"+p.a.Name(), r)
 				}
@@ -48,7 +47,7 @@ func TestGatedI16RegistryShowsNoConfirmation(t *testing.T) {
 				if left := p.b.consult(w.Context(), r, r.peers); len(left) != 1 {
 					w.Error("A counts as having confirmed")
 				}
-				release(p.b.Node, made)
+				release(p.b.Node, []Receipt{r})
 			})
 		})
 	}

@@ -302,28 +302,6 @@ func TestGatedI7AnnouncementAcrossProcesses(t *testing.T) {
 	}
 }
 
-// I1. Without Config.Warm nothing is kept. But others may have loaded values from the
-// new process before the last announcements reached the old one, which did not know
-// that it was replaced: they are made again.
-func TestGatedI1AnnouncementsToADemotedMaster(t *testing.T) {
-	inBubble(t, func(w *world) {
-		p := w.pair()
-		saved := w.redis.Snapshot()
-		w.announce(p.bs, "key")
-		if err := w.redis.Restore(saved); err != nil {
-			w.Fatal(err)
-		}
-		pass(DefaultMaxStale)
-		wantState(w, p.a.Node, InStep)
-		if entry := w.redis.HGet(busKey, "1"); entry == "" {
-			w.Error("the lost announcement was not made again")
-		}
-		if got := p.b.Stats(); got.Journal != 0 || got.Announced != 2 {
-			w.Errorf("B: %+v", got)
-		}
-	})
-}
-
 // A member whose membership has ended cannot make again what a process that takes over
 // has lost. It asks whether the others can at the pace of probes, not as fast as Redis
 // answers.

@@ -40,14 +40,13 @@ func (j *journal) add(s *Space, keys []string, cause error) bool {
 		j.mu.Unlock()
 		return false
 	}
-	overflow := false
+	full, first := false, false
 	for _, k := range keys {
 		if j.keys[s] == nil {
 			j.keys[s] = make(map[string]uint64)
 		}
 		if _, held := j.keys[s][k]; !held && j.size.Load() >= int64(j.node.cfg.JournalSize) {
-			j.fails++ // a flush that is under way came before
-			overflow = !j.full.Swap(true)
+			full, first = true, j.fill()
 			break
 		} else if !held {
 			j.size.Add(1)
@@ -56,14 +55,33 @@ func (j *journal) add(s *Space, keys []string, cause error) bool {
 		j.keys[s][k] = j.fails
 	}
 	j.mu.Unlock()
-	if overflow {
+	switch {
+	case first:
 		j.node.event(Event{Kind: EventOverflow, Space: s.name, Err: cause,
 			Note: fmt.Sprintf("more than %d keys failed; the fleet's caches will be voided", j.node.cfg.JournalSize)})
-	} else {
+	case !full:
 		j.node.event(Event{Kind: EventJournal, Space: s.name, Err: cause, Note: fmt.Sprintf("%d keys", len(keys))})
 	}
 	j.wake()
 	return true
+}
+
+// overflow owes everything, because what is to be announced is not known any more.
+func (j *journal) overflow(why string) {
+	j.mu.Lock()
+	first := !j.ended && j.fill()
+	j.mu.Unlock()
+	if first {
+		j.node.event(Event{Kind: EventOverflow, Note: why + "; the fleet's caches will be voided"})
+	}
+	j.wake()
+}
+
+// fill notes, under the lock, that everything is owed, and reports whether it was not
+// before.
+func (j *journal) fill() bool {
+	j.fails++ // a flush that is under way came before
+	return !j.full.Swap(true)
 }
 
 func (j *journal) wake() {
@@ -163,7 +181,7 @@ func (j *journal) retryAll(ctx context.Context) error {
 		return nil
 	}
 	for range 2 { // somebody may have raised it before the keys failed, which would do the first time
-		epoch, err := j.node.meet(ctx, "", true)
+		epoch, _, err := j.node.meet(ctx, "", true)
 		if err != nil {
 			return err
 		}
@@ -191,7 +209,11 @@ func (j *journal) next() (*Space, map[string]uint64) {
 	defer j.mu.Unlock()
 	for s, held := range j.keys {
 		part := make(map[string]uint64, min(len(held), j.part))
+		bytes := 0
 		for k, at := range held {
+			if bytes += weight(k); bytes > maxBytes && len(part) > 0 {
+				break
+			}
 			if part[k] = at; len(part) == j.part {
 				break
 			}

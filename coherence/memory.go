@@ -1,6 +1,7 @@
 package coherence
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,7 +20,8 @@ type memory struct {
 	mu        sync.Mutex
 	made      []announcement // oldest first
 	keys      int
-	forgotten uint64 // the highest number that was dropped for want of room or for its age
+	forgotten uint64  // the highest number that was dropped for want of room or for its age, 0: none
+	dropped   Instant // when it was announced
 }
 
 // announcement is one entry of the bus that this node has made.
@@ -38,6 +40,7 @@ func (m *memory) remember(a announcement) {
 	m.keys += len(a.keys)
 	for m.keys > memoryKeys || a.when.Sub(m.made[0].when) > memorySpan {
 		m.forgotten = max(m.forgotten, m.made[0].number)
+		m.dropped = max(m.dropped, m.made[0].when)
 		m.keys -= len(m.made[0].keys)
 		m.made[0] = announcement{} // gives the keys free before the array goes
 		m.made = m.made[1:]
@@ -68,14 +71,15 @@ func (m *memory) cut(number uint64) []announcement {
 	return lost
 }
 
-// clear removes and returns all announcements. The numbers that follow may begin
-// anew.
-func (m *memory) clear() []announcement {
+// clear removes all announcements and returns those made after an instant; whole says
+// whether these are all that there were. The numbers that follow may begin anew.
+func (m *memory) clear(since Instant) (made []announcement, whole bool) {
 	all := m.cut(0)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.forgotten = 0
-	return all
+	whole = m.forgotten == 0 || m.dropped < since
+	m.forgotten, m.dropped = 0, 0
+	return slices.DeleteFunc(all, func(a announcement) bool { return a.when < since }), whole
 }
 
 // restore takes back what cut has returned.

@@ -38,8 +38,14 @@ func TestMemoryCutAndRestore(t *testing.T) {
 		t.Errorf("%d keys are left", m.keys)
 	}
 	m.restore(lost)
-	m.forgotten = 7
-	if m.keys != 4 || len(m.clear()) != 4 || m.keys != 0 || !m.covers(0) {
-		t.Errorf("after they were restored and cleared: %d keys, forgotten up to %d", m.keys, m.forgotten)
+	m.forgotten, m.dropped = 7, 7
+	if made, whole := m.clear(7); m.keys != 0 || !m.covers(0) || len(made) != 0 || whole {
+		t.Errorf("after they were restored and cleared: %d keys, forgotten up to %d; %d made since 7, whole %t", m.keys, m.forgotten, len(made), whole)
+	}
+	m.remember(announcement{number: 1, when: 7, space: s, keys: []string{"a"}})
+	m.remember(announcement{number: 2, when: 8, space: s, keys: []string{"b"}})
+	m.forgotten, m.dropped = 7, 7
+	if made, whole := m.clear(8); len(made) != 1 || made[0].number != 2 || !whole {
+		t.Errorf("%v made since 8, whole %t", made, whole)
 	}
 }

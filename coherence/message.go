@@ -27,6 +27,8 @@ import (
 //	         16 bytes, the token of the fence, if there is one
 //	uvarint  number of keys, then for each: uvarint length, bytes
 //
+// An entry names at most 256 keys, and of several keys no more than 4 KiB.
+//
 // A confirmation goes to the channel <fleet>:n:<writer> and is
 // "a|<who confirms>|<nonce>", with as many more "|<nonce>" as there are. The end
 // of a fence is told on the channel of the bus, outside of the ring, with
@@ -49,6 +51,7 @@ const (
 	opConfirm      = 'f'
 
 	maxKeys  = 256       // keys of one entry
+	maxBytes = 4 << 10   // of these keys, so that the ring has a few MB at most
 	maxFence = time.Hour // longest life of a fence
 )
 
@@ -72,6 +75,29 @@ type notice struct {
 	writer string        // the node that waits for confirmations; "": none does
 	fence  token.Token   // of the write that is under way
 	life   time.Duration // of the fence, whole ms; 0: there is none
+}
+
+// cut returns the keys of the next entry and those that are left.
+func cut(keys []string) (part, rest []string) {
+	bytes := 0
+	for i, k := range keys {
+		if bytes += weight(k); i == maxKeys || i > 0 && bytes > maxBytes {
+			return keys[:i:i], keys[i:]
+		}
+	}
+	return keys, nil
+}
+
+// weight is what a key takes of maxBytes.
+func weight(key string) int { return binary.MaxVarintLen16 - 1 + len(key) }
+
+// share is what keys take of an entry, of which there are maxKeys parts.
+func share(keys []string) int {
+	bytes := 0
+	for _, k := range keys {
+		bytes += weight(k)
+	}
+	return max(len(keys), (bytes*maxKeys+maxBytes-1)/maxBytes)
 }
 
 // append encodes a notice of at most maxKeys keys.

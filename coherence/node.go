@@ -133,6 +133,7 @@ func newNode(cfg Config) *Node {
 	n.debts.more = make(chan struct{}, 1)
 	n.sub.confirmed.Store(math.MaxInt64)
 	n.prober.wall = time.Now
+	n.prober.repair = newRepair()
 	n.journal.init(n)
 	return n
 }

@@ -14,11 +14,12 @@ import (
 
 // prober is the state of the probe loop, touched by it alone but where noted.
 type prober struct {
-	unnamed  bool             // that ROLE is refused has been told
-	stepped  bool             // the last thing said was EventInStep
-	forked   bool             // the last probe found a fork
-	owed     uint64           // an entry that came by repair and that pub/sub still has to deliver
-	owedAt   Instant          // since when
+	unnamed  bool    // that ROLE is refused has been told
+	stepped  bool    // the last thing said was EventInStep
+	forked   bool    // the last probe found a fork
+	owed     uint64  // an entry that came by repair and that pub/sub still has to deliver
+	owedAt   Instant // since when
+	repair   repair
 	proved   Instant          // when the last probe in step was sent: it reported all that is older
 	wall     func() time.Time // the wall clock; tests step it
 	lastWall int64
@@ -160,21 +161,30 @@ func (n *Node) probe(ctx context.Context) error {
 	case inStep:
 		n.noticeDeafness()
 	case lost:
-		n.void(r, Event{Kind: EventMissed, Note: "fell more than " + strconv.Itoa(ring) + " announcements behind"})
+		why := "fell more than " + strconv.Itoa(ring) + " announcements behind"
+		if r.at.n-sent.at.n <= ring {
+			why = "could not read the announcements that it had missed in time"
+		}
+		n.void(r, Event{Kind: EventMissed, Note: why})
 	case newEpoch:
 		why := Event{} // whoever raised it has told why
 		if _, joined := n.history.position(); joined && (r.at.n < sent.at.n || r.at.n == sent.at.n && r.at != sent.at) {
 			n.counts.forks.Add(1)
 			why = Event{Kind: EventFork, Note: "Redis lost the bus, and an announcement has made it anew; L2 and all local copies were voided"}
 		}
+		_, joined := n.history.position()
+		elsewhere := joined && (r.at.n < sent.at.n || !n.history.passed(r.at))
 		n.void(r, why)
+		if elsewhere { // this node may have announced to a server that the others had left
+			n.repeatLater(n.shared())
+		}
 	case forked, epochLost:
 		return n.fork(ctx, r, verdict)
 	case unclear:
 		n.wake()
 		return errUnclear
 	}
-	n.prober.proved, n.prober.forked = s, false
+	n.prober.proved, n.prober.forked, n.prober.repair = s, false, newRepair()
 	n.extend(s)
 	if attested && n.monitor.sees() {
 		n.assure(s)
@@ -212,16 +222,26 @@ func (n *Node) fork(ctx context.Context, r report, v verdict) error {
 		}
 	}
 	var err error
-	if r.epoch, err = n.meet(ctx, "", v == forked); err != nil {
+	if r.epoch, _, err = n.meet(ctx, "", v == forked); err != nil {
 		return err
 	}
 	n.void(r, why)
-	n.repeatLater()
+	n.repeatLater(n.shared())
 	n.prober.forked = true
 	if !again { // else two servers may be answering in turn: no faster than Probe
 		n.wake()
 	}
 	return nil
+}
+
+// shared is an instant at which this node followed the history that others followed: what
+// it had announced by then was announced to all. Without sight of the Redis processes
+// none is known.
+func (n *Node) shared() Instant {
+	if !n.monitor.sees() || n.cfg.Warm > 0 {
+		return never
+	}
+	return n.prober.proved
 }
 
 // noticeSuspension drops the lease when the wall clock ran ahead of the

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,6 +28,7 @@ func (n *Node) enterProcesses(ctx context.Context) error {
 		}
 		n.rebirth(n.Now(), 0)
 		n.estrange()
+		n.prober.proved = never // it was another process that proved this node in step
 		n.monitor.enter()
 	}
 	return nil
@@ -33,7 +36,8 @@ func (n *Node) enterProcesses(ctx context.Context) error {
 
 // replace enters a process whose values are void.
 func (n *Node) replace(ctx context.Context, process string) error {
-	epoch, err := n.meet(ctx, process, false)
+	sent := n.Now()
+	epoch, age, err := n.meet(ctx, process, false)
 	if err != nil {
 		return err
 	}
@@ -43,7 +47,7 @@ func (n *Node) replace(ctx context.Context, process string) error {
 		n.event(Event{Kind: EventHistory, Note: "met a Redis process unknown to the fleet; L2 and all local copies were voided"})
 		n.sub.renew()
 		n.members.unsettle()
-		n.repeatLater()
+		n.repeatLater(n.unused(sent, age))
 	}
 	return nil
 }
@@ -69,8 +73,23 @@ func (n *Node) lookAgain(ctx context.Context) error {
 	return err
 }
 
-// meet enters a process ("" for the one at hand) and returns the epoch to use.
-func (n *Node) meet(ctx context.Context, process string, force bool) (uint64, error) {
+// unused is an instant up to which nobody has loaded a value of the epoch that MEET,
+// sent at the given instant, has answered with the given age: what was announced by then
+// need not be announced in it again. Where values of an older epoch are kept there is
+// none.
+func (n *Node) unused(sent Instant, age time.Duration) Instant {
+	if age < 0 || n.cfg.Warm > 0 {
+		return never
+	}
+	return sent.Add(-age - time.Millisecond) // Redis counts whole ones
+}
+
+// never is before the node began.
+const never = Instant(math.MinInt64)
+
+// meet enters a process ("" for the one at hand) and returns the epoch to use, and how
+// long ago at most a value of it was loaded: negative if that is unknown.
+func (n *Node) meet(ctx context.Context, process string, force bool) (epoch uint64, age time.Duration, err error) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	flag := "0"
@@ -80,12 +99,17 @@ func (n *Node) meet(ctx context.Context, process string, force bool) (uint64, er
 	known := strconv.FormatUint(n.history.epoch.Load(), 10)
 	reply, err := n.control.Run(ctx, meetScript, []string{n.keys.bus}, process, known, flag)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	text, _ := reply.(string)
-	epoch, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || epoch == 0 {
-		return 0, fmt.Errorf("coherence: MEET answered %q", reply)
+	fields, _ := reply.([]any)
+	if len(fields) == 2 {
+		ms, ok := fields[1].(int64)
+		if epoch = decimal(fields[0]); epoch > 0 && ok {
+			if ms > maxAge.Milliseconds() {
+				ms = -1
+			}
+			return epoch, time.Duration(max(-1, ms)) * time.Millisecond, nil
+		}
 	}
-	return epoch, nil
+	return 0, 0, fmt.Errorf("coherence: MEET answered %q", reply)
 }

@@ -173,7 +173,7 @@ func (n *Node) ancestor(ctx context.Context, conn *redis.Conn, at position) (uin
 	if at.n <= here.n && n.history.passed(at) {
 		return at.n, nil
 	}
-	const batch = 128
+	const batch = wholeBatch / 4
 	high := min(at.n, here.n)
 	for hi := high; hi > 0 && hi+ring > at.n; hi -= min(hi, batch) {
 		lo := max(hi, batch) - batch + 1
@@ -195,11 +195,15 @@ func (n *Node) ancestor(ctx context.Context, conn *redis.Conn, at position) (uin
 func (n *Node) repeat(ctx context.Context, run *script.Runner) error {
 	lost := n.memory.cut(n.recovery.ancestor)
 	for space, keys := range bySpace(lost) {
-		if _, err := space.announceBy(ctx, run, announcing{space: space, id: n.members.id()}, keys); err != nil {
-			n.memory.restore(lost)
-			return err
+		for rest := keys; len(rest) > 0; {
+			var part []string
+			part, rest = cut(rest)
+			if _, err := space.announceBy(ctx, run, announcing{space: space, id: n.members.id()}, part); err != nil {
+				n.memory.restore(lost)
+				return err
+			}
+			n.counts.repeated.Add(uint64(len(part)))
 		}
-		n.counts.repeated.Add(uint64(len(keys)))
 	}
 	return nil
 }
@@ -238,17 +242,17 @@ func (n *Node) rewind() {
 	n.event(Event{Kind: EventHistory, Note: "met a Redis process unknown to the fleet; announcements that it had lost were made again and all values kept"})
 }
 
-// repeatLater hands what this node announced in the last minutes to the journal:
-// Redis' history was voided, and others may have loaded values from the new one
-// before the last of these announcements reached the old one. The youngest count if
-// they are many.
-func (n *Node) repeatLater() {
-	room := n.cfg.JournalSize / 2 // more would overflow it, which voids everything
-	for space, keys := range bySpace(n.memory.clear()) {
-		keys = keys[:min(len(keys), room)]
-		room -= len(keys)
-		if len(keys) > 0 {
-			n.journal.add(space, keys, errSwitched)
-		}
+// repeatLater hands what this node announced after an instant to the journal: Redis'
+// history was voided, and others may have loaded values from the new one before these
+// announcements reached the old one. If it does not remember them all, or they are more
+// than the journal holds, everything is voided.
+func (n *Node) repeatLater(since Instant) {
+	made, whole := n.memory.clear(since)
+	if !whole {
+		n.journal.overflow("Redis may have lost announcements of this node that it has forgotten")
+		return
+	}
+	for space, keys := range bySpace(made) {
+		n.journal.add(space, keys, errSwitched)
 	}
 }

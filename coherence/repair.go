@@ -3,19 +3,47 @@ package coherence
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
+// A repair is the reading of missed entries, which may take several probes. Each entry
+// that was applied is progress that stays.
+type repair struct {
+	batch, most uint64        // entries of the next round trip, and of any: fewer than of one that failed
+	spent       time.Duration // since the node was in step
+}
+
+// wholeBatch entries have half a MB at most.
+const wholeBatch = 128
+
+func newRepair() repair { return repair{batch: wholeBatch / 4, most: wholeBatch} }
+
+// succeeded and failed choose the next batch.
+func (r *repair) succeeded() { r.batch = min(2*r.batch, r.most) }
+
+func (r *repair) failed() {
+	r.most = max(r.batch/2, 1)
+	r.batch = r.most
+}
+
 // repair fetches the missing entries from the ring and applies them, link by
-// link. It returns what the report means afterwards.
+// link. It returns what the report means afterwards: lost if reading on would cost
+// more than the local copies are worth, because the node cannot be in step meanwhile.
 func (n *Node) repair(ctx context.Context, r report) (verdict, error) {
-	const batch = 128
+	p := &n.prober.repair
+	began := n.Now()
+	defer func() { p.spent += n.Now().Sub(began) }()
 	from, _ := n.history.position()
-	for lo := from.n + 1; lo <= r.at.n; lo += batch {
-		hi := min(lo+batch-1, r.at.n)
+	for lo := from.n + 1; lo <= r.at.n; {
+		if p.spent+n.Now().Sub(began) >= n.clients.lease/2 {
+			return lost, nil
+		}
+		hi := min(lo+p.batch-1, r.at.n)
 		slots, err := n.readSlots(ctx, n.clients.control, lo, hi)
 		if err != nil {
+			p.failed()
 			return unclear, err
 		}
 		for i, slot := range slots {
@@ -23,6 +51,8 @@ func (n *Node) repair(ctx context.Context, r report) (verdict, error) {
 				return v, nil
 			}
 		}
+		p.succeeded()
+		lo = hi + 1
 	}
 	if n.prober.owed == 0 && int64(n.prober.proved) >= n.sub.confirmed.Load() { // all younger than the subscription
 		n.prober.owed, n.prober.owedAt = r.at.n, n.Now()

@@ -13,7 +13,8 @@ import (
 
 // SpaceConfig describes a space.
 type SpaceConfig struct {
-	// Name of the space, the same in all processes; matches [A-Za-z0-9_.-]+.
+	// Name of the space, the same in all processes; matches [A-Za-z0-9_.-]+ and has
+	// at most 128 bytes.
 	Name string
 
 	// Erase removes copies that processes share, such as an L2, before the keys
@@ -59,6 +60,9 @@ type Space struct {
 	fences fences
 }
 
+// maxName bounds what the name of a space takes of an entry.
+const maxName = 128
+
 // hashMask is what every new space hashes with.
 var hashMask = ^uint64(0)
 
@@ -66,6 +70,9 @@ var hashMask = ^uint64(0)
 func (n *Node) Space(cfg SpaceConfig) (*Space, error) {
 	if !named.MatchString(cfg.Name) {
 		return nil, fmt.Errorf("coherence.SpaceConfig.Name: %q does not match %s", cfg.Name, named)
+	}
+	if len(cfg.Name) > maxName {
+		return nil, fmt.Errorf("coherence.SpaceConfig.Name: %.32q... has %d bytes, more than %d", cfg.Name, len(cfg.Name), maxName)
 	}
 	n.spacesMu.Lock()
 	defer n.spacesMu.Unlock()

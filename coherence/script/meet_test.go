@@ -19,6 +19,18 @@ func meetKnown(b *bus) {
 	b.want("epoch for one who saw it", b.greet("run:repl", epoch, 0), epoch)
 	b.want("epoch for one who saw an older", b.greet("run:repl", epoch-1, 0), epoch)
 	b.want("epoch for one who saw none", b.greet("run:repl", 0, 0), epoch)
+	b.rdb.HSet(b.ctx, b.key, "r:run:repl", epoch-5000)
+	b.greet("run:repl", epoch, 0)
+	if b.age < 5000 || b.age > 3600_000 {
+		b.Errorf("age %d ms of a history met 5 s ago", b.age)
+	}
+	b.rdb.HSet(b.ctx, b.key, "r:run:repl", time.Now().Add(24*time.Hour).UnixMilli())
+	b.greet("run:repl", epoch, 0)
+	if b.age >= 0 {
+		b.Errorf("age %d ms of a history met in the future", b.age)
+	}
+	b.greet("", epoch, 0)
+	b.want("age for who names no history", b.age, int64(-1))
 	b.want("epoch of APPEND", b.announce(nonce(), "p").epoch, fmt.Sprint(epoch))
 }
 

@@ -28,6 +28,7 @@ type bus struct {
 	append, meet *script.Script
 	key, nodes   string
 	channel      *redis.PubSub
+	age          int64 // what MEET last answered
 }
 
 // scenarios run on every server.
@@ -133,7 +134,9 @@ func (b *bus) greet(identity string, seen int64, force int) int64 {
 		if err != nil {
 			b.Fatalf("MEET: %v", err)
 		}
-		return number(b, v.(string))
+		fields := v.([]any)
+		b.age = fields[1].(int64)
+		return number(b, fields[0].(string))
 	}
 	epoch := meet()
 	if again := meet(); again != epoch {

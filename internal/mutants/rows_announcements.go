@@ -58,7 +58,7 @@ var announcements = []row{
 		"coherence/announce.go:owe", `kept := s.node.journal.add(s, keys, cause)`, `s.bumpAll(keys); kept := s.node.journal.add(s, keys, cause)`,
 		"coherence.TestGatedI14JournalBeforeBump"},
 	{"panicforgets", "", "an announcement whose hook panics is forgotten",
-		"coherence/announce.go:announceInStep", `s.owe(keys, errUnwound)`, ``,
+		"coherence/announce.go:announceInStep", `s.owe(rest, errUnwound)`, ``,
 		"coherence.TestGatedPanicIsOwed"},
 	{"panicends", "", "a hook that panics in a goroutine of ours ends the process",
 		"coherence/journal.go:repay", `err = fmt.Errorf("coherence: a hook of the client panicked: %v", p)`, `panic(p)`,
@@ -94,4 +94,7 @@ var announcements = []row{
 	{"appendtwice", "I13", "a second run of APPEND announces again",
 		"coherence/script/append.lua", `if last ~= ARGV[2] then`, `if true then`,
 		"tiered.TestGatedI13EveryCommandTwice"},
+	{"oweall", "", "all keys of an announcement are owed that has failed in part",
+		"coherence/announce.go:AnnounceAll", `s.owe(rest, err)`, `s.owe(keys, err)`,
+		"coherence.TestGatedProgressIsKept"},
 }

@@ -15,11 +15,10 @@ import (
 // simulated node a link of its own. The faults have the names and meanings they have at Proxy. A link owns no
 // goroutine and needs no Close. All methods are safe for concurrent use.
 type Link struct {
+	mu     sync.Mutex
 	server *Embedded
-
-	mu    sync.Mutex
-	fault fault
-	wires map[*wire]struct{}
+	fault  fault
+	wires  map[*wire]struct{}
 }
 
 // fault is what a link or a proxy does to its connections. The zero value is a healthy network.
@@ -84,6 +83,18 @@ func (l *Link) Reset() {
 	l.resetAll()
 }
 
+// Lead closes the current connections once and leads new ones to another server, as the
+// name of a master does that was moved. The former server lives.
+func (l *Link) Lead(e *Embedded) {
+	e.mu.Lock()
+	e.links = append(e.links, l)
+	e.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.server = e
+	l.resetAll()
+}
+
 // Dialer returns a dial function fit for redis.Options.Dialer. It ignores the address it is asked for.
 func (l *Link) Dialer() func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }
@@ -94,7 +105,7 @@ func (l *Link) Dialer() func(ctx context.Context, network, addr string) (net.Con
 // attempt a dial: go-redis retries a dial in a goroutine that outlives Client.Close, and with it the bubble.
 func (l *Link) Options() *redis.UniversalOptions {
 	return &redis.UniversalOptions{
-		Addrs:                 []string{l.server.Addr()},
+		Addrs:                 []string{l.leads().Addr()},
 		Dialer:                l.Dialer(),
 		PoolSize:              64,
 		DialerRetries:         1,
@@ -109,17 +120,24 @@ func (l *Link) dial(ctx context.Context) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	e := l.leads()
 	w, ok := l.connect()
 	if !ok {
 		return nil, l.refuse()
 	}
-	if !l.server.serve(&memConn{wire: w, in: w.requests, out: w.replies}) {
+	if !e.serve(&memConn{wire: w, in: w.requests, out: w.replies}) {
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		l.reset(w)
+		l.mu.Unlock()
 		return nil, l.refuse()
 	}
 	return &memConn{wire: w, in: w.replies, out: w.requests}, nil
+}
+
+func (l *Link) leads() *Embedded {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.server
 }
 
 func (l *Link) connect() (*wire, bool) {
@@ -134,7 +152,7 @@ func (l *Link) connect() (*wire, bool) {
 }
 
 func (l *Link) refuse() error {
-	l.server.refused.Store(true)
+	l.leads().refused.Store(true)
 	return &net.OpError{Op: "dial", Net: "memory", Addr: memAddr{}, Err: syscall.ECONNREFUSED}
 }
 
