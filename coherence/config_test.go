@@ -12,11 +12,11 @@ func TestConfigDefaults(t *testing.T) {
 	}{
 		"none": {
 			Config{Fleet: "shop"},
-			Config{Fleet: "shop", MaxStale: time.Second, Probe: 100 * time.Millisecond, Timeout: 250 * time.Millisecond, JournalSize: 4096},
+			Config{Fleet: "shop", MaxStale: time.Second, Probe: 100 * time.Millisecond, Timeout: 250 * time.Millisecond, JournalSize: 65536},
 		},
 		"probe follows a short bound": {
 			Config{Fleet: "a.b_c-9", MaxStale: 90 * time.Millisecond},
-			Config{Fleet: "a.b_c-9", MaxStale: 90 * time.Millisecond, Probe: 30 * time.Millisecond, Timeout: 250 * time.Millisecond, JournalSize: 4096},
+			Config{Fleet: "a.b_c-9", MaxStale: 90 * time.Millisecond, Probe: 30 * time.Millisecond, Timeout: 250 * time.Millisecond, JournalSize: 65536},
 		},
 		"all given": {
 			Config{Fleet: "f", MaxStale: 9 * time.Second, Probe: 3 * time.Second, Timeout: time.Minute, JournalSize: 1, Proxied: true},
