@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -27,6 +26,7 @@ type attestation struct {
 	sighted  Instant // when INFO could be read again: what was lost before that nobody saw. The prober's
 	sequence uint64  // of the last ATTEST. The prober's
 	refused  bool    // that ATTEST was refused has been told. The prober's
+	sweep    sweep   // The prober's
 }
 
 // Assured reports whether at the instant t every announcement that waits for
@@ -163,20 +163,6 @@ func (n *Node) unproxied(ctx context.Context) error {
 	return n.noticeProcess(server.Val() + "\r\n" + replication.Val())
 }
 
-// unlist leaves the registry, so that nobody waits for this node. Nothing may be
-// served on its assurance from before.
-func (n *Node) unlist(ctx context.Context) {
-	if !n.attest.listed.Load() {
-		return
-	}
-	n.assured.Store(-1)
-	ctx, cancel := context.WithTimeout(ctx, n.cfg.Timeout)
-	defer cancel()
-	if _, err := n.control.Run(ctx, expelScript, []string{n.keys.nodes}, n.name, ""); err == nil {
-		n.attest.listed.Store(false)
-	}
-}
-
 // SettleAcked is Settle for a caller that is about to announce something that all
 // nodes shall confirm. While a registry, fences or leases may have been lost that
 // others still act upon, it waits: for the life of a fence after a Redis process has
@@ -230,54 +216,4 @@ func (s *Space) survey() (v vantage, err error) {
 		return vantage{}, errSwitched
 	}
 	return vantage{view, *registry}, nil
-}
-
-// peer is a node whose confirmation is waited for.
-type peer struct {
-	name  string
-	value string        // its entry in the registry
-	lease time.Duration // of its probes
-}
-
-// parsePeers reads a part of the registry, without this node.
-func (n *Node) parsePeers(list any) []peer {
-	fields, _ := list.([]any)
-	var peers []peer
-	for pair := range slices.Chunk(fields, 2) {
-		if len(pair) < 2 {
-			break
-		}
-		name, _ := pair[0].(string)
-		value, _ := pair[1].(string)
-		if name != n.name {
-			lease, _ := parsePeer(value)
-			peers = append(peers, peer{name, value, lease})
-		}
-	}
-	return peers
-}
-
-// maxLease bounds what is believed of a registry: longer leases than half the life
-// of a fence are refused when a cache is opened.
-const maxLease = maxFence / 2
-
-// parsePeer reads a value of the registry: lease, sequence, number, seconds. One
-// that cannot be read has the longest lease.
-func parsePeer(value string) (lease time.Duration, number uint64) {
-	var ms, sequence, seconds uint64
-	if _, err := fmt.Sscanf(value, "%d|%d|%d|%d", &ms, &sequence, &number, &seconds); err != nil {
-		return maxLease, 0
-	}
-	return time.Duration(min(ms, uint64(maxLease.Milliseconds()))) * time.Millisecond, number
-}
-
-// expelGone takes nodes off the registry whose leases were waited for.
-func (n *Node) expelGone(ctx context.Context, gone []peer) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.Timeout)
-	defer cancel()
-	args := make([]any, 0, 2*len(gone))
-	for _, p := range gone {
-		args = append(args, p.name, p.value)
-	}
-	_, _ = n.data.Run(ctx, expelScript, []string{n.keys.nodes}, args...) // else the next writer waits as well
 }

@@ -97,8 +97,9 @@
 // and the announcer waits for each node on it: until the node confirms that it has
 // applied the entry, or has left, or until the length of its lease has passed since
 // the reply. A node that had to be outwaited is named by EventGone and taken off the
-// registry, unless it has attested since, so that nobody waits for it again. No clock
-// of Redis decides who is waited for.
+// registry, unless it has attested since, so that nobody waits for it again. A node that
+// comes, and each node from time to time, outwaits in the same way those who died while
+// nobody wrote. No clock of Redis decides who is waited for.
 //
 // A write of the source that must not be overtaken by reads is fenced: a cache puts a
 // fence into Redis under which nobody caches the key, announces it, waits, and writes

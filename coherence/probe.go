@@ -188,6 +188,7 @@ func (n *Node) probe(ctx context.Context) error {
 	n.extend(s)
 	if attested && n.monitor.sees() {
 		n.assure(s)
+		n.sweepRegistry(ctx)
 	}
 	return n.attend(ctx, r.version)
 }

@@ -5,21 +5,14 @@
 -- its lease since one of them was read may remove it: see EXPEL.
 -- The registry is named by when it began, in us. Fences, leases and other registries may have been lost before the birth, in
 -- ms: of the registry, the epoch, or the youngest of the named processes, whichever is last.
--- Whoever is new removes those that were not heard of for a day.
+-- It removes nobody: the clock of this server does not know whose lease is over.
 local t = redis.call('TIME')
 local g = redis.call('HGET', KEYS[2], 'g')
 if not g then
   g = string.format('%d', t[1] * 1000000 + t[2])
   redis.call('HSET', KEYS[2], 'g', g)
 end
-if redis.call('HSET', KEYS[2], 'l:' .. ARGV[1], ARGV[2] .. '|' .. ARGV[3] .. '|' .. ARGV[4] .. '|' .. t[1]) == 1 then
-  local all = redis.call('HGETALL', KEYS[2])
-  for i = 1, #all, 2 do
-    if string.sub(all[i], 1, 2) == 'l:' and (tonumber(string.match(all[i + 1], '|(%d+)$') or 0) or 0) < t[1] - 86400 then
-      redis.call('HDEL', KEYS[2], all[i])
-    end
-  end
-end
+redis.call('HSET', KEYS[2], 'l:' .. ARGV[1], ARGV[2] .. '|' .. ARGV[3] .. '|' .. ARGV[4] .. '|' .. t[1])
 local h = redis.call('HMGET', KEYS[1], 'n', 'c', 'e', 'v')
 local birth = math.max(tonumber(h[3] or 0) or 0, math.floor((tonumber(g) or 0) / 1000))
 for i = 5, #ARGV do

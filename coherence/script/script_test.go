@@ -48,7 +48,7 @@ var scenarios = []struct {
 	{"append: stamps", appendStamps},
 	{"attest: enters and reads", attestReads},
 	{"attest: the birth", attestBirth},
-	{"attest: who is long gone", attestPrunes},
+	{"attest: nobody is removed", attestRemovesNobody},
 	{"expel: unless attested anew", expelStale},
 	{"confirm: while the entry stands in its slot", confirmStands},
 	{"beat: come, stay and leave", beatMembers},

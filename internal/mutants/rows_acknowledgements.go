@@ -48,11 +48,26 @@ var acknowledgements = []row{
 	{"expelblind", "I16", "EXPEL removes a node that has attested anew",
 		"coherence/script/expel.lua", `if ARGV[i + 1] == '' or redis.call('HGET', KEYS[1], at) == ARGV[i + 1] then`, `if true then`,
 		"coherence.TestGatedI16WhoReturnsStaysListed"},
+	{"clockpurge", "I16", "by Redis' clock a node is gone that nobody has waited for",
+		"coherence/script/attest.lua", `redis.call('HSET', KEYS[2], 'l:' .. ARGV[1], ARGV[2] .. '|' .. ARGV[3] .. '|' .. ARGV[4] .. '|' .. t[1])`,
+		`if redis.call('HSET', KEYS[2], 'l:' .. ARGV[1], ARGV[2] .. '|' .. ARGV[3] .. '|' .. ARGV[4] .. '|' .. t[1]) == 1 then
+  local all = redis.call('HGETALL', KEYS[2])
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'l:' and tonumber(string.match(all[i + 1], '|(%d+)$')) < t[1] - 86400 then redis.call('HDEL', KEYS[2], all[i]) end
+  end
+end`,
+		"coherence.TestGatedI16ClockOfRedisRemovesNobody"},
+	{"sweepearly", "I16", "a sweep takes nodes off the registry before it has waited for their leases",
+		"coherence/registry.go:sweepRegistry", `s.due = n.Now().Add(withMargin(longest))`, `s.due = n.Now()`,
+		"coherence.TestGatedI16SweepOfTheRegistry"},
+	{"nosweep", "", "who died while nobody wrote stays on the registry",
+		"coherence/registry.go:sweepRegistry", `len(gone) > 0`, `false`,
+		"coherence.TestGatedI16SweepOfTheRegistry"},
 	{"nograce", "I16", "writers do not wait after a loss of history",
 		"coherence/attest.go:graceLeft", `return Instant(s.node.attest.born.Load()).Add(s.fenceLife()).Sub(s.node.Now())`, `return 0`,
 		"coherence.TestGatedI16RegistryLost/noticed"},
 	{"rubbishpeer", "I16", "a node whose entry in the registry cannot be read is not waited for",
-		"coherence/attest.go:parsePeer", `return maxLease, 0`, `return 0, 0`,
+		"coherence/registry.go:parsePeer", `return maxLease, 0`, `return 0, 0`,
 		"coherence.TestPeersOfWhateverTheRegistryHolds"},
 	{"unassured", "I16", "a node announces whose assurance ended while it waited to announce",
 		"coherence/attest.go:survey", `!s.node.Assured(s.node.Now())`, `false`,
