@@ -69,6 +69,7 @@ func New[V any](node *coherence.Node, cfg Config[V]) (*Cache[V], error) {
 		c.source.limit = semaphore.NewWeighted(int64(cfg.SourceLimit))
 	}
 	c.remote = newRemote(node, cfg.Name, cfg.LeaseTTL, cfg.FenceTTL)
+	c.remote.behind = c.running.Go // who commits is running
 	c.looks = newLooks(node.Redis(), node.Config().Timeout, c.lookUp)
 	c.space, err = node.Space(coherence.SpaceConfig{
 		Name: cfg.Name, Erasing: c.remote.erasing, Acked: c.strong, Fence: cfg.FenceTTL,

@@ -3,7 +3,6 @@ package tiered
 import (
 	"context"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -12,7 +11,9 @@ import (
 // answer. Those without a credible answer are routed past Redis.
 func (b *batch[V]) consult(ctx context.Context, who []*passenger[V], ask func(part []*passenger[V], found func(int, record, error))) {
 	node := b.cache.node
-	for part := range slices.Chunk(who, pipelined) {
+	for len(who) > 0 {
+		part := who[:min(len(who), b.cache.remote.most())]
+		who = who[len(part):]
 		view, ok := node.View()
 		answers := make([]answer, len(part))
 		if ok {

@@ -104,6 +104,9 @@
 //   - Writes that bypass Update and Invalidate are seen when the TTL ends.
 //   - A source with lagging replicas: load from the primary, or an old row is
 //     cached after the write that replaced it.
+//   - coherence.Config.Timeout bounds a whole round trip. A value that takes longer to
+//     travel (6 MiB over 120 Mbit/s at the default) is loaded by each node that wants it:
+//     choose a Timeout that fits MaxValueBytes and the network. EventUnstored tells.
 //   - Values are shared between readers unless Config.Clone is set.
 //   - A loader that calls back into the cache for its own key waits for itself
 //     until its context ends.

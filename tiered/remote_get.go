@@ -34,6 +34,9 @@ func (r *remote) getTogether(ctx context.Context, keys []string, found func(i in
 	if err == nil && len(values) != len(keys) {
 		err = fmt.Errorf("tiercache: MGET of %d keys answered %d", len(keys), len(values))
 	}
+	if err != nil && len(keys) > 1 { // perhaps it took too long: ask for half as many
+		r.expect(2 * batchBytes / len(keys))
+	}
 	for i := range keys {
 		if err != nil {
 			found(i, record{}, err)
@@ -41,6 +44,7 @@ func (r *remote) getTogether(ctx context.Context, keys []string, found func(i in
 		}
 		switch v := values[i].(type) {
 		case string:
+			r.expect(len(v))
 			found(i, classify(bytesOf(v)), nil)
 		case nil: // or of a foreign type
 			found(i, record{}, nil)
@@ -49,6 +53,20 @@ func (r *remote) getTogether(ctx context.Context, keys []string, found func(i in
 		}
 	}
 	return true
+}
+
+// expect notes the size of a value. What is expected follows it: up at once, down by and
+// by.
+func (r *remote) expect(size int) {
+	if now, s := r.size.Load(), int64(size); s != now {
+		r.size.Store(max(s, now-(now-s)/64))
+	}
+}
+
+// most is how many values one round trip asks for: as many as are expected to travel
+// well within a Timeout.
+func (r *remote) most() int {
+	return int(min(max(batchBytes/max(r.size.Load(), 1), 1), pipelined))
 }
 
 func (r *remote) getApart(ctx context.Context, keys []string, found func(i int, rec record, err error)) {
@@ -60,6 +78,7 @@ func (r *remote) getApart(ctx context.Context, keys []string, found func(i int, 
 	_, _ = pipe.Exec(ctx) // every command has its own error
 	for i, cmd := range cmds {
 		rec, err := read(cmd)
+		r.expect(len(rec.raw))
 		found(i, rec, err)
 	}
 }

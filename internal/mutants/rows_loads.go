@@ -103,4 +103,13 @@ var loads = []row{
 	{"replacetwice", "I13", "a second run of REPLACE takes the first for somebody else's",
 		"tiered/internal/script/replace.lua", `if string.sub(v, 1, 17) == string.sub(ARGV[2], 1, 17) then return 1 end`, ``,
 		"tiered.TestGatedI13EveryCommandTwice"},
+	{"leasekept", "", "a fill that fails keeps its lease",
+		"tiered/remote_fill.go:commitPart", `r.behind(func() { r.each(ctx, failed...) })`, ``,
+		"tiered.TestGatedFailedFillGivesItsLeaseUp"},
+	{"fatcommit", "", "fills that travel together may have any size",
+		"tiered/remote_fill.go:commit", `bytes > batchBytes`, `false`,
+		"tiered.TestGatedBatchesAreCutByBytes"},
+	{"fatread", "", "reads that travel together may have any size",
+		"tiered/remote_get.go:most", `batchBytes/max(r.size.Load(), 1)`, `pipelined`,
+		"tiered.TestGatedBatchesAreCutByBytes"},
 }
