@@ -23,12 +23,13 @@ const (
 	EventGone                           // a node did not confirm an announcement; its assurance was waited for
 	EventConfig                         // a setting that weakens or slows the node; told once
 	EventUnstored                       // a value that was loaded could not be put into Redis; told once until one can
+	EventPanic                          // a hook of the application panicked; told once a cache and hook
 	EventStale                          // an audit found a copy served beyond the bound, or a change that nobody announced
 )
 
 func (k EventKind) String() string {
 	names := [...]string{"unknown", "in step", "adrift", "fork", "history", "missed", "deaf", "journal",
-		"settled", "overflow", "malformed", "suspended", "gone", "config", "unstored", "stale"}
+		"settled", "overflow", "malformed", "suspended", "gone", "config", "unstored", "panic", "stale"}
 	if int(k) >= len(names) {
 		k = 0
 	}

@@ -255,11 +255,19 @@ func (n *Node) Check() { n.wake() }
 func (n *Node) Report(e Event) { n.event(e) }
 
 func (n *Node) event(e Event) {
-	if n.cfg.OnEvent != nil {
-		n.cfg.OnEvent(e)
+	if n.cfg.OnEvent == nil {
+		logEvent(e)
 		return
 	}
-	logEvent(e)
+	// A panic of the application's would take down the prober, and the process with it.
+	defer func() {
+		if p := recover(); p != nil {
+			n.counts.panics.Add(1)
+			logEvent(e)
+			logEvent(Event{Kind: EventPanic, Note: "Config.OnEvent panicked", Err: fmt.Errorf("panic of type %T", p)})
+		}
+	}()
+	n.cfg.OnEvent(e)
 }
 
 // bounded returns a context for one round trip to Redis.

@@ -17,11 +17,12 @@ type Stats struct {
 	Confirmed     uint64 // announcements of others confirmed by this node
 	Outwaited     uint64 // nodes that did not confirm an announcement of this one
 	Malformed     uint64 // messages that could not be understood
+	Panics        uint64 // of OnEvent
 	Journal       int    // failed invalidations being retried now
 }
 
 type counters struct {
-	probes, probeFailures, messages, repaired, announced, subscribed, deaf, forks, kept, repeated, confirmed, outwaited, malformed atomic.Uint64
+	probes, probeFailures, messages, repaired, announced, subscribed, deaf, forks, kept, repeated, confirmed, outwaited, malformed, panics atomic.Uint64
 }
 
 // Stats returns the node's counters.
@@ -31,6 +32,6 @@ func (n *Node) Stats() Stats {
 		Probes: c.probes.Load(), ProbeFailures: c.probeFailures.Load(), Messages: c.messages.Load(),
 		Repaired: c.repaired.Load(), Announced: c.announced.Load(), Subscribed: c.subscribed.Load(),
 		Deaf: c.deaf.Load(), Forks: c.forks.Load(), Kept: c.kept.Load(), Repeated: c.repeated.Load(), Confirmed: c.confirmed.Load(), Outwaited: c.outwaited.Load(),
-		Malformed: c.malformed.Load(), Journal: int(n.journal.size.Load()),
+		Malformed: c.malformed.Load(), Panics: c.panics.Load(), Journal: int(n.journal.size.Load()),
 	}
 }

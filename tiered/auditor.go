@@ -254,7 +254,10 @@ func (a *auditor[V]) equal(x, y V) (bool, error) {
 // tell reports a finding.
 func (a *auditor[V]) tell(l *lane, f Finding) AuditOutcome {
 	if a.cfg.OnFinding != nil {
-		a.cfg.OnFinding(f)
+		_, _ = hooked(a.cache, "Audit.OnFinding", func(context.Context) (struct{}, error) {
+			a.cfg.OnFinding(f)
+			return struct{}{}, nil
+		})
 	}
 	if l.due(f.Outcome, a.cache.node.Now()) {
 		a.cache.node.Report(coherence.Event{Kind: coherence.EventStale, Space: f.Cache, Note: f.String()})

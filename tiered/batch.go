@@ -216,7 +216,10 @@ func (b *batch[V]) loadAll(ctx context.Context, held []*passenger[V]) {
 	}
 	stop := c.renewing(ctx, leases...)
 	b.admitted = false // the load gives the place back
-	values, took, err := run(ctx, &c.source, func(ctx context.Context) (map[string]V, error) { return b.load(ctx, keys) })
+	values, took, err := run(ctx, &c.source, func(ctx context.Context) (map[string]V, error) {
+		values, err := b.load(ctx, keys)
+		return c.takeAll(keys, values, err)
+	})
 	stop()
 	for _, p := range b.fetch {
 		v, ok := values[p.key]

@@ -31,6 +31,7 @@ type Cache[V any] struct {
 	flights  flight.Group[V]
 	forecast forecast
 	counts   counters
+	accused  sync.Map // hooks whose panic was told
 
 	refreshing sync.Map // keys being refreshed by this process
 
@@ -137,12 +138,4 @@ func (c *Cache[V]) checkKey(key string) error {
 			key, c.cfg.Name, len(key), coherence.MaxKey)
 	}
 	return nil
-}
-
-// handOut returns what the caller gets for a stored value.
-func (c *Cache[V]) handOut(v V) V {
-	if c.cfg.Clone != nil {
-		return c.cfg.Clone(v)
-	}
-	return v
 }

@@ -95,9 +95,10 @@ type Config[V any] struct {
 	// ErrSourceBusy. Default 128; negative: no limit.
 	SourceLimit int
 
-	// Clone, if set, copies a value each time it is handed out. Without it a
-	// value that is a pointer, map or slice is shared with the cache and all
-	// its readers, and must not be modified.
+	// Clone, if set, copies a value each time it is handed out, and what a loader or
+	// writer returns before it is kept. Without it a value that is a pointer, map or
+	// slice is shared with the cache, all its readers, and the loader, and must not be
+	// modified. A panic of Clone is the error of the call that met it.
 	Clone func(V) V
 
 	// Audit checks a share of the local hits in production. Default: none.

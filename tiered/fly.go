@@ -35,7 +35,7 @@ func (c *Cache[V]) loadOne(ctx context.Context, r *reading[V]) (V, time.Duration
 		return none, 0, err
 	}
 	r.admitted = false // the load gives the place back
-	return run(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
+	return run(ctx, &c.source, func(ctx context.Context) (V, error) { return c.takeIn(r.load(ctx, r.key)) })
 }
 
 func (c *Cache[V]) admit(ctx context.Context, r *reading[V]) error {

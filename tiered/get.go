@@ -48,7 +48,7 @@ func (c *Cache[V]) Get(ctx context.Context, key string, load Loader[V], opts ...
 				var none V
 				return none, ErrNotFound
 			}
-			return c.handOut(e.value), nil
+			return c.handOut(e.value)
 		}
 	}
 	return c.fetch(ctx, key, hash, now, load, &life)
@@ -111,7 +111,7 @@ func (c *Cache[V]) fetch(ctx context.Context, key string, hash uint64, now coher
 	if err != nil {
 		return none, explained(ctx, seat, err)
 	}
-	return c.handOut(v), nil
+	return c.handOut(v)
 }
 
 // checkRead finds out what is wrong with the arguments of a read.

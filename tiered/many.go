@@ -33,6 +33,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 	life := c.lifetime(opts)
 	one := single(load)
 	found := make(map[string]V, len(keys))
+	var failed map[string]error
 	var missing []string
 	now := c.node.Now()
 	for _, key := range keys {
@@ -50,11 +51,11 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 			c.touch(ctx, e, hash, now, one, &life)
 		}
 		if !e.negative {
-			found[key] = c.handOut(e.value)
+			c.deliver(key, e.value, found, &failed)
 		}
 	}
 	if len(missing) == 0 {
-		return found, nil
+		return found, keysError(failed)
 	}
 	if ctx.Err() != nil {
 		return found, failedKeys(missing, context.Cause(ctx))
@@ -62,7 +63,7 @@ func (c *Cache[V]) GetMany(ctx context.Context, keys []string, load BatchLoader[
 	if life.bypass {
 		return c.pastMany(ctx, missing, load)
 	}
-	return c.fetchMany(ctx, missing, now, load, life, found)
+	return c.fetchMany(ctx, missing, now, load, life, found, failed)
 }
 
 // single makes a loader of one key out of a batch loader.
@@ -113,7 +114,7 @@ func (c *Cache[V]) pastMany(ctx context.Context, keys []string, load BatchLoader
 
 // fetchMany takes a seat in a flight for every key: those that it leads are
 // flown together.
-func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.Instant, load BatchLoader[V], life lifetime, found map[string]V) (map[string]V, error) {
+func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.Instant, load BatchLoader[V], life lifetime, found map[string]V, failed map[string]error) (map[string]V, error) {
 	if !c.enter() {
 		return found, failedKeys(keys, ErrClosed)
 	}
@@ -142,29 +143,46 @@ func (c *Cache[V]) fetchMany(ctx context.Context, keys []string, now coherence.I
 	}
 	b.start(ctx)
 	c.running.Done()
-	return collect(ctx, c, b, seats, found)
+	return collect(ctx, c, b, seats, found, failed)
 }
 
-func collect[V any](ctx context.Context, c *Cache[V], b *batch[V], seats map[string]flight.Seat[V], found map[string]V) (map[string]V, error) {
+func collect[V any](ctx context.Context, c *Cache[V], b *batch[V], seats map[string]flight.Seat[V], found map[string]V, failed map[string]error) (map[string]V, error) {
 	select {
 	case <-b.over: // most have landed, and are not waited for one by one
 	case <-ctx.Done():
 	}
-	var failed map[string]error
 	for key, seat := range seats {
 		v, err := seat.Wait(ctx)
 		switch {
 		case err == nil:
-			found[key] = c.handOut(v)
+			c.deliver(key, v, found, &failed)
 		case !saysNotFound(err):
-			if failed == nil {
-				failed = make(map[string]error)
-			}
-			failed[key] = explained(ctx, seat, err)
+			fail(&failed, key, explained(ctx, seat, err))
 		}
 	}
-	if failed != nil {
-		return found, &KeysError{failed}
+	return found, keysError(failed)
+}
+
+// deliver hands the value of a key out.
+func (c *Cache[V]) deliver(key string, v V, found map[string]V, failed *map[string]error) {
+	v, err := c.handOut(v)
+	if err != nil {
+		fail(failed, key, err)
+		return
 	}
-	return found, nil
+	found[key] = v
+}
+
+func fail(failed *map[string]error, key string, err error) {
+	if *failed == nil {
+		*failed = make(map[string]error)
+	}
+	(*failed)[key] = err
+}
+
+func keysError(failed map[string]error) error {
+	if failed == nil {
+		return nil
+	}
+	return &KeysError{failed}
 }

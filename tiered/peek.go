@@ -20,7 +20,7 @@ func (c *Cache[V]) Peek(ctx context.Context, key string, opts ...Option) (V, err
 		if e.negative {
 			return none, ErrNotFound
 		}
-		return c.handOut(e.value), nil
+		return c.handOut(e.value)
 	}
 	if !c.enter() {
 		return none, ErrClosed
@@ -42,5 +42,5 @@ func (c *Cache[V]) Peek(ctx context.Context, key string, opts ...Option) (V, err
 	if err != nil {
 		return none, err
 	}
-	return c.handOut(v), nil
+	return c.handOut(v)
 }

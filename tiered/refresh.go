@@ -87,7 +87,7 @@ func (c *Cache[V]) refresh(ctx context.Context, r *reading[V], old mark) bool {
 // expires, so that a failing source is asked once per LeaseTTL.
 func (c *Cache[V]) reload(ctx context.Context, r *reading[V], stamp [stampLength]byte, t token.Token) bool {
 	stop := c.renewing(ctx, lock{c.remote.lockKey(stamp), t.String()})
-	v, took, err := run(ctx, &c.source, func(ctx context.Context) (V, error) { return r.load(ctx, r.key) })
+	v, took, err := run(ctx, &c.source, func(ctx context.Context) (V, error) { return c.takeIn(r.load(ctx, r.key)) })
 	stop()
 	rec, _ := c.encode(t, r, v, err, took)
 	switch answered := err == nil || saysNotFound(err); {

@@ -96,7 +96,10 @@ func join(t *testing.T, opts *redis.UniversalOptions, cfg coherence.Config) (red
 	monitor := coherence.Instrument(opts)
 	rdb := redis.NewUniversalClient(opts)
 	t.Cleanup(func() { rdb.Close() })
-	cfg.Fleet, cfg.Monitor, cfg.OnEvent = fleetName, monitor, func(coherence.Event) {}
+	cfg.Fleet, cfg.Monitor = fleetName, monitor
+	if cfg.OnEvent == nil {
+		cfg.OnEvent = func(coherence.Event) {}
+	}
 	node, err := coherence.Join(t.Context(), rdb, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -26,12 +26,14 @@ type Stats struct {
 	Corrupt        uint64 // records in Redis that could not be read
 	TooLarge       uint64 // values over MaxValueBytes: returned, not stored
 
+	Panics uint64 // of Clone and OnFinding
+
 	Audit AuditStats // of Config.Audit
 }
 
 type counters struct {
 	remoteHits, misses, loads, loadErrors, staleServed, refreshes, waits, weakLoads, bypassed, refusedFills,
-	updates, writtenThrough, notWritten, unconfirmed, invalidated, corrupt, tooLarge atomic.Uint64
+	updates, writtenThrough, notWritten, unconfirmed, invalidated, corrupt, tooLarge, panics atomic.Uint64
 
 	localHits striped
 }
@@ -78,7 +80,7 @@ func (c *Cache[V]) Stats() Stats {
 		Refreshes: n.refreshes.Load(), Waits: n.waits.Load(), WeakLoads: n.weakLoads.Load(),
 		Bypassed: n.bypassed.Load(), RefusedFills: n.refusedFills.Load(), Updates: n.updates.Load(),
 		WrittenThrough: n.writtenThrough.Load(), NotWritten: n.notWritten.Load(), Unconfirmed: n.unconfirmed.Load(),
-		Invalidated: n.invalidated.Load(), Corrupt: n.corrupt.Load(), TooLarge: n.tooLarge.Load(),
+		Invalidated: n.invalidated.Load(), Corrupt: n.corrupt.Load(), TooLarge: n.tooLarge.Load(), Panics: n.panics.Load(),
 		Audit: c.auditor.stats(),
 	}
 }

@@ -63,7 +63,7 @@ func (c *Cache[V]) Update(ctx context.Context, key string, write Writer[V], opts
 		return none, fmt.Errorf("%w: key %q in cache %q: %w", ErrNotWritten, key, c.cfg.Name, err)
 	}
 	c.counts.updates.Add(1)
-	v, took, err := w.call(ctx, write, c.cfg.FenceTTL)
+	v, took, err := w.call(ctx, func(ctx context.Context, key string) (V, error) { return c.takeIn(write(ctx, key)) }, c.cfg.FenceTTL)
 	c.space.Bump(key) // what was loaded meanwhile without a lease may be older than the write
 	return c.conclude(ctx, w, v, took, err)
 }
@@ -168,7 +168,8 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 	case fenceLost:
 		if w.receipt, err = c.space.AnnounceAll(ctx, []string{w.key}, w.acked); err != nil {
 			c.counts.unconfirmed.Add(1)
-			return c.handOut(v), err
+			out, fault := c.handOut(v)
+			return out, errors.Join(err, fault)
 		}
 	}
 	c.lift(w)
@@ -176,7 +177,7 @@ func (c *Cache[V]) conclude(ctx context.Context, w *writing[V], v V, took time.D
 	if deleted {
 		return none, ErrNotFound
 	}
-	return c.handOut(v), nil
+	return c.handOut(v)
 }
 
 // overlapped reports whether this node remembers the fence of another writer, which

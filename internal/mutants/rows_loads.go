@@ -45,6 +45,17 @@ var loads = []row{
 	{"nomarker", "", "a value over MaxValueBytes leaves no marker",
 		"tiered/store.go:encode", `bytes = c.mark(bytes[:0], rec, now, r.life.ttl)`, `return nil, err`,
 		"tiered.TestTooLargeIsReturnedAndNobodyWaits"},
+	{"cloneout", "", "what a loader returned is kept without a clone",
+		"tiered/hook.go:takeIn", `c.cfg.Clone != nil && err == nil`, `false`,
+		"tiered.TestCloneOfWhatGoesIn"},
+	{"cloneout", "", "",
+		"tiered/hook.go:takeAll", `c.cfg.Clone == nil || err != nil`, `true`, ""},
+	{"clonepanics", "", "a panic of Clone is not recovered",
+		"tiered/hook.go:hooked", `guarded(context.Background(), fn)`, `fn(context.Background())`,
+		"tiered.TestClonePanics"},
+	{"eventpanics", "", "a panic of OnEvent is not recovered",
+		"coherence/node.go:event", `recover()`, `any(nil)`,
+		"tiered.TestOnEventPanics"},
 
 	// Joining a load of the same process.
 	{"joingen", "I2", "a read joins a load of an older generation",
