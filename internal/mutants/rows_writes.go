@@ -33,7 +33,8 @@ var writes = []row{
 		"tiered/write.go:conclude",
 		`if w.receipt, err = c.space.AnnounceAll(ctx, []string{w.key}, w.acked); err != nil {
 			c.counts.unconfirmed.Add(1)
-			return c.handOut(v), err
+			out, fault := c.handOut(v)
+			return out, errors.Join(err, fault)
 		}`,
 		``,
 		"tiered.TestGatedI7FenceLost"},
