@@ -68,8 +68,8 @@ type Config struct {
 	JournalSize int
 
 	// OnEvent is called for rare happenings, one at a time per goroutine of the
-	// node; it must not block. If it
-	// panics the event is logged. Default: they are logged with slog.Default.
+	// node; it must not block. If it panics the event is logged. Default: they are
+	// logged with slog.Default.
 	OnEvent func(Event)
 }
 

@@ -199,10 +199,14 @@
 //     masters are switched back and forth by hand.
 //   - While the slot of a Cluster that holds the bus is migrated, nodes are adrift:
 //     reads go to the source and announcements are refused.
-//   - Eviction policies noeviction, volatile-lru and volatile-lfu are sound.
-//     allkeys-* may evict the bus, which is noticed and voids all copies;
-//     volatile-ttl and volatile-random may evict fences; a writer that then dies
-//     or hangs may leave an old value.
+//   - A fence that Redis loses with its data, while the writer dies, hangs or fails in
+//     doubt: what was loaded after the loss and before the write lands may be kept
+//     until its TTL. No bound is claimed for the two together.
+//   - Of the eviction policies only noeviction is sound. Each volatile-* may evict
+//     fences under pressure: a writer that lives announces the key again, but one
+//     that then dies or hangs, or whose error leaves the write in doubt, may leave
+//     an old value until its TTL. allkeys-* may evict the bus as well, which is
+//     noticed and voids all copies.
 //   - A process that dies, or is killed, before an announcement has returned, or while its
 //     journal holds keys, leaves the copies of the keys that it has not announced to live
 //     out their time. Announce them again when it comes back: from an outbox that the

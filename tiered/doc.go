@@ -111,7 +111,8 @@
 //   - A loader that calls back into the cache for its own key waits for itself
 //     until its context ends.
 //   - An Update whose writer failed with an error that is not RolledBack leaves
-//     its key uncached until FenceTTL is over.
+//     its key uncached until FenceTTL is over. If Redis loses the fence meanwhile, and
+//     the write lands later, an old value may be kept until its TTL and StaleTTL.
 //   - Strong: Invalidate follows a write that was made elsewhere, so that until it has
 //     returned one node may serve the new value and another the old one. Reads are
 //     linearizable with respect to Update.
