@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/tiercache/tiercache/coherence"
 	"github.com/tiercache/tiercache/internal/redistest"
 	"github.com/tiercache/tiercache/tiered"
 )
@@ -91,23 +90,23 @@ func (w *watch) settled(what string) {
 	}
 }
 
-// TestOutputBufferOverrun: every announcement of many keys is more than the server keeps
-// for a subscriber, so that it closes all subscriptions. The probe brings what was
-// lost with them, and each node subscribes anew.
+// TestOutputBufferOverrun: a message to each site is more than the server keeps for a
+// subscriber, so that it closes all subscriptions, and announcements are lost with them. The
+// probe brings those, and each node subscribes anew.
 func TestOutputBufferOverrun(t *testing.T) {
 	t.Parallel()
 	w, admin := on(t, 2)
 	w.command(admin, "config", "set", "client-output-buffer-limit", "pubsub 32768 0 0")
-	var long []string
-	for i := range 64 {
-		long = append(long, strings.Repeat("x", coherence.MaxKey-4)+strconv.Itoa(1000+i))
-	}
+	long := strings.Repeat("x", 128<<10)
 	for round := range 5 {
 		before := w.sites[1].node.Stats()
-		if err := w.sites[0].Invalidate(w.Context(), long...); err != nil {
-			w.Fatal(err)
-		}
-		eventually(t, "the other site has repaired and subscribed anew", func(context.Context) error {
+		eventually(t, "the other site has repaired and subscribed anew", func(ctx context.Context) error {
+			for _, s := range w.sites {
+				w.command(admin, "publish", "f:n:"+s.node.Name(), long)
+			}
+			if err := w.sites[0].Invalidate(ctx, "overrun"); err != nil {
+				return err
+			}
 			if now := w.sites[1].node.Stats(); now.Repaired == before.Repaired || now.Subscribed == before.Subscribed {
 				return fmt.Errorf("round %d: %+v", round, now)
 			}
