@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -86,7 +85,7 @@ func (c *connection) Write(b []byte) (int, error) {
 		c.writes.Add(1)
 		if at := bytes.Index(b, []byte(markPrefix)); at >= 0 && len(b) >= at+markLength {
 			c.writes.Store(markWithin)
-			c.owner.note(strings.Clone(string(b[at:at+markLength])), c)
+			c.owner.note(string(b[at:at+markLength]), c)
 		}
 	}
 	return c.Conn.Write(b)

@@ -154,7 +154,7 @@ func TestGatedI16BlindnessEnds(t *testing.T) {
 			w.Errorf("%v does not name the permission", told[0])
 		}
 		refuse.Store(false)
-		pass(4 * DefaultProbe)
+		pass(DefaultMaxStale + 4*DefaultProbe)
 		if err := m.monitor.blindness(); err != nil {
 			w.Errorf("blind for good: %v", err)
 		}
@@ -200,4 +200,28 @@ func TestSentinelIsNoBlindness(t *testing.T) {
 			}
 		}
 	})
+}
+
+// On a Cluster each server has an ACL of its own. While one of them refuses INFO, another that
+// does not ends nothing: no connection is closed for it, and nothing is told again and again.
+func TestOneShardDoesNotSpeakForTheOthers(t *testing.T) {
+	m := &Monitor{}
+	m.cluster.Store(true)
+	kept := &connection{owner: &m.conns}
+	m.conns.open = map[*connection]bool{kept: true}
+	m.unreadable(errOld)
+	for _, process := range []string{"a", "b", "a"} {
+		if err := m.meet(process, nil); err != nil || m.blindness() == nil {
+			t.Errorf("meet(%s) = %v; blind %v", process, err, m.blindness())
+		}
+	}
+	if !m.conns.open[kept] || m.regained.Load() {
+		t.Error("connections were closed, or a loss was noted")
+	}
+	conn, other := net.Pipe()
+	defer other.Close()
+	kept.Conn = conn
+	if m.sight("a"); m.blindness() != nil || len(m.conns.open) != 0 || !m.regained.Load() {
+		t.Error("all have told, and the monitor is blind still")
+	}
 }

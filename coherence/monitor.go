@@ -169,10 +169,20 @@ var errOld = errors.New("coherence: another Redis process took over while this c
 // many processes, the servers see to that themselves (MOVED).
 //
 // The first connection whose INFO can be read again after one was refused does the same, and
-// counts as one to an unknown process: nobody has seen what took over meanwhile.
+// counts as one to an unknown process: nobody has seen what took over meanwhile. On a Cluster
+// one server says nothing of the others, each of which has an ACL of its own: see sight.
 func (m *Monitor) meet(process string, self *connection) error {
+	return m.enroll(process, self, !m.cluster.Load())
+}
+
+// sight notes that every server of the client can be told which process it is again; the
+// given one is among them.
+func (m *Monitor) sight(process string) { _ = m.enroll(process, nil, true) }
+
+// enroll is meet; forAll says whether the connection shows what all others would.
+func (m *Monitor) enroll(process string, self *connection, forAll bool) error {
 	m.mu.Lock()
-	regained := m.blind != nil
+	regained := m.blind != nil && forAll
 	if m.seen[process] && !regained {
 		defer m.mu.Unlock()
 		if self != nil && self.met != m.met.Load() && process != m.last && !m.cluster.Load() {
@@ -184,7 +194,7 @@ func (m *Monitor) meet(process string, self *connection) error {
 		m.seen = make(map[string]bool)
 	}
 	others := len(m.seen) > 0 && !m.cluster.Load()
-	m.seen[process], m.last, m.blind = true, process, nil
+	m.seen[process], m.last = true, process
 	if !slices.Contains(m.pending, process) {
 		m.pending = append(m.pending, process)
 		m.met.Add(1)
@@ -193,6 +203,7 @@ func (m *Monitor) meet(process string, self *connection) error {
 		m.conns.end(self)
 	}
 	if regained {
+		m.blind = nil
 		m.regained.Store(true)
 	}
 	node := m.node

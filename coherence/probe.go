@@ -15,6 +15,7 @@ import (
 // prober is the state of the probe loop, touched by it alone but where noted.
 type prober struct {
 	unnamed  bool    // that ROLE is refused has been told
+	looked   Instant // when INFO was last asked for although it was refused
 	stepped  bool    // the last thing said was EventInStep
 	forked   bool    // the last probe found a fork
 	owed     uint64  // an entry that came by repair and that pub/sub still has to deliver
@@ -140,9 +141,7 @@ func (n *Node) probe(ctx context.Context) error {
 		return err
 	}
 	n.counts.probes.Add(1)
-	if err := n.lookAgain(ctx); err != nil {
-		return err
-	}
+	n.lookAgain(ctx)
 	if _, known := n.monitor.view(); !known {
 		n.wake() // an unknown process may have answered: enter it first
 		return nil

@@ -52,25 +52,28 @@ func (n *Node) replace(ctx context.Context, process string) error {
 	return nil
 }
 
-// lookAgain asks for the process while the monitor could not be told: what refused INFO for
-// a moment would blind it until another connection is made, which may be never.
-func (n *Node) lookAgain(ctx context.Context) error {
-	if n.monitor.blindness() == nil {
-		return nil
+// lookAgain asks for the process while the monitor could not be told, once every MaxStale:
+// what refused INFO for a moment would blind it until another connection is made, which may
+// be never. On a Cluster all masters must say who they are.
+func (n *Node) lookAgain(ctx context.Context) {
+	if n.monitor.blindness() == nil || n.Now() < n.prober.looked.Add(n.cfg.MaxStale) {
+		return
 	}
+	n.prober.looked = n.Now()
 	rdb, err := n.busClient(ctx)
 	if err != nil {
-		return err
+		return
 	}
 	process, err := n.identity(ctx, rdb)
-	var refused redis.Error
-	if errors.As(err, &refused) {
-		return nil
+	if c, ok := n.clients.control.(*redis.ClusterClient); ok && err == nil {
+		err = c.ForEachMaster(ctx, func(ctx context.Context, shard *redis.Client) error {
+			_, err := n.identity(ctx, shard)
+			return err
+		})
 	}
 	if err == nil && process != "" {
-		_ = n.monitor.meet(process, nil) // closes this connection too; the next probe enters the process
+		n.monitor.sight(process) // closes this connection too; the next probe enters the process
 	}
-	return err
 }
 
 // unused is an instant up to which nobody has loaded a value of the epoch that MEET,

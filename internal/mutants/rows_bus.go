@@ -95,10 +95,10 @@ var bus = []row{
 
 	// Servers that were replaced, and live.
 	{"oldconnections", "I11", "connections from before a Redis process was met are used on",
-		"coherence/monitor.go:meet", `m.conns.end(self)`, ``,
+		"coherence/monitor.go:enroll", `m.conns.end(self)`, ``,
 		"coherence.TestGatedI11ConnectionsFromBeforeAreClosed"},
 	{"lateconnection", "I11", "a connection that was begun before the successor of its server was met is used",
-		"coherence/monitor.go:meet", `self != nil && self.met != m.met.Load() && process != m.last && !m.cluster.Load()`, `false`,
+		"coherence/monitor.go:enroll", `self != nil && self.met != m.met.Load() && process != m.last && !m.cluster.Load()`, `false`,
 		"coherence.TestGatedI11LateConnectionToThePredecessor"},
 	{"roleunasked", "I11", "a demoted server that follows its successor passes for a master",
 		"coherence/report.go:noticeRole", `len(fields) > 0 && fields[0] != "master"`, `false`,
@@ -109,6 +109,9 @@ var bus = []row{
 	{"blindforgood", "", "a refused INFO is never asked for again",
 		"coherence/process.go:lookAgain", `n.monitor.blindness() == nil`, `true`,
 		"coherence.TestGatedI16BlindnessEnds"},
+	{"oneforall", "", "one server of a Cluster that tells who it is speaks for all",
+		"coherence/monitor.go:meet", `!m.cluster.Load()`, `true`,
+		"coherence.TestOneShardDoesNotSpeakForTheOthers"},
 	{"blindnoloss", "I16", "what was lost while INFO was refused counts for nothing",
 		"coherence/process.go:enterProcesses", `n.attest.sighted = n.Now()`, ``,
 		"coherence.TestGatedI16BlindnessEnds"},
